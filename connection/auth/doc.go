@@ -1,0 +1,2 @@
+// Package auth proves to a server who we are.
+package auth

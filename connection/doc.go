@@ -1,0 +1,2 @@
+// Package connection keeps sessions with IMAP servers.
+package connection

@@ -1,0 +1,2 @@
+// Package proxy reaches servers through proxies: one file a protocol.
+package proxy

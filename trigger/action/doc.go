@@ -1,0 +1,2 @@
+// Package action runs a trigger's actions: one file a type.
+package action

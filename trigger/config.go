@@ -1,0 +1,87 @@
+package trigger
+
+import (
+	"mailtrigger/codepage"
+	"mailtrigger/connection/setting"
+	"mailtrigger/trigger/action"
+)
+
+// Config is what to do when mail arrives: the table [trigger.NAME].
+// Set it up with SetDefaults, then check it with Validate.
+type Config struct {
+	Name string `toml:"-"` // the table's key
+
+	Enabled          *bool            `toml:"enabled"`           // nil is true
+	Connection       []string         `toml:"connection,scalar"` // names or patterns
+	Mailboxes        []string         `toml:"mailboxes"`
+	ExcludeMailboxes []string         `toml:"exclude_mailboxes"`
+	CodePage         codepage.Ref     `toml:"code_page"` // nil Page: the connection's
+	CodePageMode     codepage.Mode    `toml:"code_page_mode"`
+	Start            string           `toml:"start"`
+	MaxSize          setting.Size     `toml:"max_size"`
+	Match            string           `toml:"match"`
+	Expression       string           `toml:"expression"`
+	Ordered          *bool            `toml:"ordered"` // nil is true
+	Concurrency      int              `toml:"concurrency"`
+	Every            int              `toml:"every"`
+	Expires          string           `toml:"expires"`
+	QuietHours       string           `toml:"quiet_hours"`
+	After            []string         `toml:"after"`
+	AfterWindow      setting.Duration `toml:"after_window"`
+	Dedupe           Dedupe           `toml:"dedupe"`
+	Limit            Limit            `toml:"limit"`
+	Expect           Expect           `toml:"expect"`
+
+	Conditions []Condition         `toml:"condition"`
+	Actions    []action.Definition `toml:"action"` // the struct is chosen by the key "type": see action.New
+	Retry      Retry               `toml:"retry"`
+}
+
+// A Condition is one [[trigger.NAME.condition]] table.
+type Condition struct {
+	Field         string   `toml:"field"`
+	Is            []string `toml:"is,scalar"`
+	IsNot         []string `toml:"is_not,scalar"`
+	Contains      []string `toml:"contains,scalar"`
+	NotContains   []string `toml:"not_contains,scalar"`
+	Matches       []string `toml:"matches,scalar"`
+	NotMatches    []string `toml:"not_matches,scalar"`
+	Glob          []string `toml:"glob,scalar"`
+	Above         string   `toml:"above"`
+	Below         string   `toml:"below"`
+	CaseSensitive bool     `toml:"case_sensitive"`
+
+	Any  []Condition `toml:"any"`
+	All  []Condition `toml:"all"`
+	None []Condition `toml:"none"`
+}
+
+// Retry is the table [trigger.NAME.retry].
+type Retry struct {
+	First       setting.Duration `toml:"first"`
+	Max         setting.Duration `toml:"max"`
+	GiveUpAfter setting.Duration `toml:"give_up_after"`
+	Attempts    int              `toml:"attempts"`
+}
+
+// Dedupe is the table [trigger.NAME.dedupe].
+type Dedupe struct {
+	By     string           `toml:"by"`
+	Window setting.Duration `toml:"window"`
+}
+
+// Limit is the table [trigger.NAME.limit].
+type Limit struct {
+	Count int              `toml:"count"`
+	Per   setting.Duration `toml:"per"`
+	Over  string           `toml:"over"`
+}
+
+// Expect is the table [trigger.NAME.expect].
+type Expect struct {
+	By       string           `toml:"by"`
+	Opens    string           `toml:"opens"`
+	Days     []string         `toml:"days"`
+	Timezone string           `toml:"timezone"`
+	Every    setting.Duration `toml:"every"`
+}
