@@ -1,6 +1,13 @@
 package connection
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
 	"mailtrigger/codepage"
 	"mailtrigger/connection/auth"
 	"mailtrigger/connection/proxy"
@@ -8,7 +15,8 @@ import (
 )
 
 // Config is how to reach a mailbox account: the table [connection.NAME].
-// Set it up with SetDefaults, then check it with Validate.
+// Set it up with SetDefaults, then check it with Validate. A Config that is in
+// use must not be changed.
 type Config struct {
 	Name string `toml:"-"` // the table's key
 
@@ -25,25 +33,240 @@ type Config struct {
 	Session        Session      `toml:"session"`
 }
 
-// Encryption is the table [connection.NAME.encryption].
-type Encryption struct {
-	Protocol              string   `toml:"protocol"`
-	Mode                  string   `toml:"mode"`
-	Versions              []string `toml:"versions"`
-	Ciphers               string   `toml:"ciphers"`
-	ServerName            string   `toml:"server_name"`
-	CAFile                string   `toml:"ca_file"`
-	ClientCertificateFile string   `toml:"client_certificate_file"`
-	ClientKeyFile         string   `toml:"client_key_file"`
-	PinSHA256             []string `toml:"pin_sha256"`
-	InsecureSkipVerify    bool     `toml:"insecure_skip_verify"`
-}
-
 // Session is the table [connection.NAME.session].
 type Session struct {
-	IdleRefresh     setting.Duration `toml:"idle_refresh"`
-	RecheckInterval setting.Duration `toml:"recheck_interval"`
-	PollInterval    setting.Duration `toml:"poll_interval"`
-	MaxConnections  int              `toml:"max_connections"`
-	ID              *bool            `toml:"id"` // nil is true
+	IdleRefresh     setting.Duration `toml:"idle_refresh"`     // IDLE is renewed, and the line proven alive, this often
+	RecheckInterval setting.Duration `toml:"recheck_interval"` // looks whether something came unannounced this often
+	PollInterval    setting.Duration `toml:"poll_interval"`    // looks this often where the server has no IDLE
+	MaxConnections  int              `toml:"max_connections"`  // to this account, all connections with its host and user together
+	ID              *bool            `toml:"id"`               // send ID (RFC 2971) where offered; nil is true
+}
+
+// The defaults of a Config.
+const (
+	DefaultTimeout        = time.Minute
+	DefaultIdleRefresh    = 9 * time.Minute
+	DefaultPollInterval   = time.Minute
+	DefaultMaxConnections = 4
+
+	portImplicit = 993
+	portExplicit = 143
+)
+
+// SetDefaults fills in what is not set: first from the preset, then from the
+// documented defaults. Spellings are made uniform (lower case, "tls1.2" to
+// "TLS1.2"); what cannot be understood is left for Validate to report.
+func (c *Config) SetDefaults() {
+	c.Preset = strings.ToLower(strings.TrimSpace(c.Preset))
+	c.Address = strings.TrimSpace(c.Address)
+	if strings.HasPrefix(c.Address, "[") && strings.HasSuffix(c.Address, "]") {
+		c.Address = c.Address[1 : len(c.Address)-1]
+	}
+	e := &c.Encryption
+	e.normalize()
+	if p := FindPreset(c.Preset); p != nil {
+		p.apply(c)
+	}
+	if c.Port == 0 {
+		c.Port = portImplicit
+		if e.Mode == ModeExplicit || e.Protocol == ProtocolNone {
+			c.Port = portExplicit
+		}
+	}
+	if e.Mode == "" && c.Port == portExplicit && e.Protocol != ProtocolNone {
+		e.Mode = ModeExplicit
+	}
+	e.SetDefaults()
+	if c.Timeout == 0 {
+		c.Timeout = setting.Duration(DefaultTimeout)
+	}
+	if c.CodePage.Page == nil {
+		c.CodePage.Page = codepage.Windows1252
+	}
+	setDefaults(&c.Authentication)
+	setDefaults(&c.Proxy)
+	c.Session.SetDefaults()
+}
+
+// SetDefaults fills in what is not set.
+func (s *Session) SetDefaults() {
+	if s.IdleRefresh == 0 {
+		s.IdleRefresh = setting.Duration(DefaultIdleRefresh)
+	}
+	if s.RecheckInterval == 0 {
+		s.RecheckInterval = s.IdleRefresh
+	}
+	if s.PollInterval == 0 {
+		s.PollInterval = setting.Duration(DefaultPollInterval)
+	}
+	if s.MaxConnections == 0 {
+		s.MaxConnections = DefaultMaxConnections
+	}
+	if s.ID == nil {
+		yes := true
+		s.ID = &yes
+	}
+}
+
+// Validate reports everything that is wrong. It reads the files of the
+// encryption table, and touches neither the network nor any secret.
+func (c *Config) Validate() []setting.Problem {
+	var ps []setting.Problem
+	add := func(key, format string, args ...any) {
+		ps = append(ps, setting.Problem{Key: key, Text: fmt.Sprintf(format, args...)})
+	}
+	if c.Preset != "" && FindPreset(c.Preset) == nil {
+		add("preset", "unknown preset %q%s; there are %s", c.Preset, didYouMean(c.Preset, presetNames()), strings.Join(presetNames(), ", "))
+	}
+	if text := checkAddress(c.Address); text != "" && (c.Address != "" || FindPreset(c.Preset) == nil && c.Preset == "") {
+		add("address", "%s", text)
+	}
+	if c.Port < 1 || c.Port > 65535 {
+		add("port", "%d is not a port; use 1 to 65535, e.g. %d", c.Port, portImplicit)
+	}
+	if t := time.Duration(c.Timeout); t < time.Second || t > time.Hour {
+		add("timeout", "%s is too %s; use 1s to 1h", t, shortOrLong(t, time.Second))
+	}
+	ps = append(ps, setting.Below("authentication", validate(&c.Authentication))...)
+	ps = append(ps, setting.Below("encryption", c.Encryption.validate(c.presetByAddress()))...)
+	ps = append(ps, setting.Below("proxy", validate(&c.Proxy))...)
+	ps = append(ps, setting.Below("session", c.Session.Validate())...)
+	return ps
+}
+
+// Validate reports everything that is wrong.
+func (s *Session) Validate() []setting.Problem {
+	var ps []setting.Problem
+	between := func(key string, v setting.Duration, lowest, highest time.Duration, why string) {
+		if d := time.Duration(v); d < lowest || d > highest {
+			ps = append(ps, setting.Problem{Key: key, Text: fmt.Sprintf("%s is too %s; use %s to %s%s", d, shortOrLong(d, lowest), lowest, highest, why)})
+		}
+	}
+	between("idle_refresh", s.IdleRefresh, time.Second, 29*time.Minute, " (servers may drop a silent session after 30 minutes, RFC 9051 section 5.4)")
+	between("recheck_interval", s.RecheckInterval, time.Second, 24*time.Hour, "")
+	between("poll_interval", s.PollInterval, time.Second, 24*time.Hour, "")
+	if s.MaxConnections < 1 || s.MaxConnections > 1000 {
+		ps = append(ps, setting.Problem{Key: "max_connections", Text: fmt.Sprintf("%d is not a number of connections; use 1 to 1000", s.MaxConnections)})
+	}
+	return ps
+}
+
+// Identity returns what keys of stored state are made of: the server's address
+// in lower case, and whose mailbox it is (the alias where there is one, else
+// the user name). Two connections with the same identity share an account.
+func (c *Config) Identity() (host, user string) {
+	host = strings.TrimSuffix(strings.ToLower(c.Address), ".")
+	user = c.Authentication.Username
+	if c.Authentication.Alias != "" {
+		user = c.Authentication.Alias
+	}
+	return host, user
+}
+
+// Insecure says why the connection is not protected against an eavesdropper in
+// between, or returns "" if it is.
+func (c *Config) Insecure() string {
+	switch {
+	case c.Encryption.Protocol == ProtocolNone:
+		return "protocol = \"none\": everything, the password too, goes unencrypted"
+	case c.Encryption.InsecureSkipVerify:
+		return "insecure_skip_verify: the server's certificate is not checked"
+	}
+	return ""
+}
+
+// hostPort returns what to dial.
+func (c *Config) hostPort() string { return net.JoinHostPort(c.Address, strconv.Itoa(c.Port)) }
+
+// sendID reports whether ID is to be sent where offered.
+func (c *Config) sendID() bool { return c.Session.ID == nil || *c.Session.ID }
+
+// checkAddress says what is wrong with an address, or returns "".
+func checkAddress(a string) string {
+	switch {
+	case a == "":
+		return `missing; give the server's DNS name or IP address, e.g. "imap.example.com", or a preset`
+	case strings.Contains(a, "://"):
+		rest := a[strings.Index(a, "://")+3:]
+		host, _, _ := strings.Cut(rest, "/")
+		return fmt.Sprintf("%q is a URL; give the host alone: %q", a, hostAlone(host))
+	case strings.ContainsAny(a, " \t\r\n\x00/@,;\"'"):
+		return fmt.Sprintf("%q is not a DNS name or an IP address", a)
+	}
+	if _, err := netip.ParseAddr(a); err == nil {
+		return ""
+	}
+	if host, port, err := net.SplitHostPort(a); err == nil {
+		return fmt.Sprintf("%q has a port; write address = %q and port = %s", a, host, port)
+	}
+	if strings.Contains(a, ":") {
+		return fmt.Sprintf("%q is not an IPv6 address", a)
+	}
+	if len(a) > 253 || strings.Contains(a, "..") || strings.HasPrefix(a, ".") {
+		return fmt.Sprintf("%.100q is not a DNS name", a)
+	}
+	return ""
+}
+
+func hostAlone(hostPort string) string {
+	if h, _, err := net.SplitHostPort(hostPort); err == nil {
+		return h
+	}
+	return hostPort
+}
+
+func shortOrLong(d, lowest time.Duration) string {
+	if d < lowest {
+		return "short"
+	}
+	return "long"
+}
+
+// didYouMean returns `; did you mean "x"?` where one of the words is close to s, else "".
+func didYouMean(s string, words []string) string {
+	s = strings.ToLower(s)
+	best, distance := "", max(len(s)/3, 1)+1
+	for _, w := range words {
+		if d := editDistance(s, strings.ToLower(w)); d < distance {
+			best, distance = w, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// editDistance is the Levenshtein distance in bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			next := diagonal
+			if a[i] != b[j] {
+				next = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}
+
+// setDefaults and validate call the methods of a table that has them.
+func setDefaults(table any) {
+	if t, ok := table.(interface{ SetDefaults() }); ok {
+		t.SetDefaults()
+	}
+}
+
+func validate(table any) []setting.Problem {
+	if t, ok := table.(interface{ Validate() []setting.Problem }); ok {
+		return t.Validate()
+	}
+	return nil
 }
