@@ -1,6 +1,8 @@
 package trigger
 
 import (
+	"time"
+
 	"mailtrigger/codepage"
 	"mailtrigger/connection/setting"
 	"mailtrigger/trigger/action"
@@ -12,7 +14,7 @@ type Config struct {
 	Name string `toml:"-"` // the table's key
 
 	Enabled          *bool            `toml:"enabled"`           // nil is true
-	Connection       []string         `toml:"connection,scalar"` // names or patterns
+	Connection       []string         `toml:"connection,scalar"` // names; the patterns of the file are resolved when it is read
 	Mailboxes        []string         `toml:"mailboxes"`
 	ExcludeMailboxes []string         `toml:"exclude_mailboxes"`
 	CodePage         codepage.Ref     `toml:"code_page"` // nil Page: the connection's
@@ -24,7 +26,7 @@ type Config struct {
 	Ordered          *bool            `toml:"ordered"` // nil is true
 	Concurrency      int              `toml:"concurrency"`
 	Every            int              `toml:"every"`
-	Expires          string           `toml:"expires"`
+	Expires          string           `toml:"expires,text"`
 	QuietHours       string           `toml:"quiet_hours"`
 	After            []string         `toml:"after"`
 	AfterWindow      setting.Duration `toml:"after_window"`
@@ -47,8 +49,8 @@ type Condition struct {
 	Matches       []string `toml:"matches,scalar"`
 	NotMatches    []string `toml:"not_matches,scalar"`
 	Glob          []string `toml:"glob,scalar"`
-	Above         string   `toml:"above"`
-	Below         string   `toml:"below"`
+	Above         string   `toml:"above,text"`
+	Below         string   `toml:"below,text"`
 	CaseSensitive bool     `toml:"case_sensitive"`
 
 	Any  []Condition `toml:"any"`
@@ -79,9 +81,39 @@ type Limit struct {
 
 // Expect is the table [trigger.NAME.expect].
 type Expect struct {
-	By       string           `toml:"by"`
-	Opens    string           `toml:"opens"`
+	By       string           `toml:"by,text"`
+	Opens    string           `toml:"opens,text"`
 	Days     []string         `toml:"days"`
 	Timezone string           `toml:"timezone"`
 	Every    setting.Duration `toml:"every"`
+}
+
+// SetDefaults fills in what the table left out.
+func (c *Config) SetDefaults() {
+	setDefault(&c.Start, "new")
+	setDefault(&c.MaxSize, 64e6)
+	setDefault(&c.Match, "all")
+	setDefault(&c.Concurrency, 1)
+	setDefault(&c.Every, 1)
+	setDefault(&c.Retry.First, setting.Duration(10*time.Second))
+	setDefault(&c.Retry.Max, setting.Duration(time.Hour))
+	setDefault(&c.Retry.GiveUpAfter, setting.Duration(24*time.Hour))
+	if c.Mailboxes == nil {
+		c.Mailboxes = []string{"INBOX"}
+	}
+	if c.Limit != (Limit{}) {
+		setDefault(&c.Limit.Over, "skip")
+	}
+	for _, a := range c.Actions {
+		if a, ok := a.(interface{ SetDefaults() }); ok {
+			a.SetDefaults()
+		}
+		setDefault(&a.Base().Name, a.Base().Type)
+	}
+}
+
+func setDefault[T comparable](v *T, to T) {
+	if *v == *new(T) {
+		*v = to
+	}
 }

@@ -1,0 +1,306 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"mailtrigger/connection"
+	"mailtrigger/connection/auth"
+	"mailtrigger/connection/proxy"
+	"mailtrigger/connection/setting"
+	"mailtrigger/trigger"
+)
+
+// Config is the whole configuration, with its defaults.
+type Config struct {
+	Path     string // of the file, absolute
+	BaseDir  string // its directory: relative paths are relative to it
+	StateDir string
+
+	Control     string  // path of the control socket
+	ConnectRate float64 // reconnects a second, all connections together
+	Log         LogConfig
+	Metrics     MetricsConfig
+
+	Connections []*connection.Config // in the file's order
+	Triggers    []*trigger.Config    // in the file's order; Connection holds names only, patterns are resolved
+	SMTP        []*SMTP              // in the file's order
+
+	Warnings []Problem // what is allowed but dangerous
+}
+
+// Connection returns the connection named, nil if there is none.
+func (c *Config) Connection(name string) *connection.Config {
+	for _, conn := range c.Connections {
+		if conn.Name == name {
+			return conn
+		}
+	}
+	return nil
+}
+
+// Trigger returns the trigger named, nil if there is none.
+func (c *Config) Trigger(name string) *trigger.Config {
+	for _, t := range c.Triggers {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// LogConfig is the table [log].
+type LogConfig struct {
+	Level  Level  `toml:"level"`
+	Format string `toml:"format"` // text or json
+}
+
+// Level is the least important level that is logged.
+type Level slog.Level
+
+// Level implements slog.Leveler.
+func (l Level) Level() slog.Level { return slog.Level(l) }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Level) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "debug":
+		*l = Level(slog.LevelDebug)
+	case "info":
+		*l = Level(slog.LevelInfo)
+	case "warn":
+		*l = Level(slog.LevelWarn)
+	case "error":
+		*l = Level(slog.LevelError)
+	default:
+		return fmt.Errorf("unknown level %q; write debug, info, warn or error", text)
+	}
+	return nil
+}
+
+// MetricsConfig is the table [metrics].
+type MetricsConfig struct {
+	Listen        string `toml:"listen"` // host:port, unix:/path, or "" for none
+	WebConfigFile string `toml:"web_config_file,path"`
+	ShowSubjects  bool   `toml:"show_subjects"`
+}
+
+// SMTP is the table [smtp.NAME].
+type SMTP struct {
+	Name string `toml:"-"` // the table's key
+
+	Address        string                `toml:"address"`
+	Port           int                   `toml:"port"`
+	Timeout        setting.Duration      `toml:"timeout"`
+	From           string                `toml:"from"`
+	Authentication auth.Config           `toml:"authentication"`
+	Encryption     connection.Encryption `toml:"encryption"`
+	Proxy          proxy.Config          `toml:"proxy,ref"`
+}
+
+// document is the file as a whole.
+type document struct {
+	StateDir    string                        `toml:"state_dir,path"`
+	ConnectRate float64                       `toml:"connect_rate"`
+	Control     string                        `toml:"control,path"`
+	Include     []string                      `toml:"include"`
+	Log         LogConfig                     `toml:"log"`
+	Metrics     MetricsConfig                 `toml:"metrics"`
+	Connection  map[string]*connection.Config `toml:"connection"`
+	Proxy       map[string]*proxy.Config      `toml:"proxy"`
+	SMTP        map[string]*SMTP              `toml:"smtp"`
+	Trigger     map[string]*trigger.Config    `toml:"trigger"`
+}
+
+// Options say how a configuration is read. The zero value is usable.
+type Options struct {
+	CheckSecrets bool                // look whether each secret can be read; nothing is run for it
+	Getenv       func(string) string // nil: os.Getenv
+}
+
+// Load reads the file at path and all that it includes. It returns every
+// mistake it finds, in the order of the text. The Config is usable only if
+// there is none.
+func Load(path string, o Options) (*Config, []Problem) {
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	ps := &problems{}
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return nil, []Problem{{File: path, Text: err.Error()}}
+	}
+	r := &reader{problems: ps}
+	top := r.read(path)
+	if top == nil {
+		return nil, ps.sorted(r.files)
+	}
+	l := &loader{
+		decoder: decoder{problems: ps, base: filepath.Dir(full), top: top},
+		options: o,
+		config:  &Config{Path: full, BaseDir: filepath.Dir(full)},
+		nodes:   map[any]*node{},
+
+		incomplete: map[any][]setting.Problem{},
+	}
+	l.load()
+	l.guard(r.files)
+	return l.config, ps.sorted(r.files)
+}
+
+// A loader makes a Config of nodes.
+type loader struct {
+	decoder
+	options Options
+	config  *Config
+	doc     document
+	nodes   map[any]*node // where each decoded table stands
+	bases   map[string]map[string]bool
+
+	// What is missing in tables that others extend: a mistake only if they are used themselves.
+	incomplete map[any][]setting.Problem
+}
+
+func (l *loader) load() {
+	l.postpone(l.top)
+	l.bases = map[string]map[string]bool{
+		"connection": l.extend(l.top.get("connection")),
+		"trigger":    l.extend(l.top.get("trigger")),
+	}
+	l.doc = document{
+		ConnectRate: 200,
+		Log:         LogConfig{Format: "text"},
+		Metrics:     MetricsConfig{Listen: "127.0.0.1:9847"},
+	}
+	l.table(l.top, reflect.ValueOf(&l.doc).Elem())
+	l.general()
+
+	sectionOf(l, "proxy", l.doc.Proxy, func(name string, c *proxy.Config) {})
+	sectionOf(l, "connection", l.doc.Connection, func(name string, c *connection.Config) {
+		c.Name = name
+		l.config.Connections = append(l.config.Connections, c)
+	})
+	sectionOf(l, "smtp", l.doc.SMTP, func(name string, c *SMTP) {
+		c.Name = name
+		l.config.SMTP = append(l.config.SMTP, c)
+	})
+	sectionOf(l, "trigger", l.doc.Trigger, func(name string, c *trigger.Config) {
+		c.Name = name
+		l.config.Triggers = append(l.config.Triggers, c)
+	})
+	l.refer()
+}
+
+// name is what a table may be called, so that it needs no quotes in a metric, a path or a command line.
+var name = regexp.MustCompile(`^[A-Za-z0-9._@-]+$`)
+
+// sectionOf names, completes and checks the tables of a section, in the file's order.
+func sectionOf[T any](l *loader, section string, tables map[string]*T, named func(string, *T)) {
+	n := l.top.get(section)
+	if n == nil || n.kind != aTable {
+		return
+	}
+	for _, key := range n.order {
+		table := tables[key]
+		if table == nil || n.keys[key].kind != aTable {
+			continue
+		}
+		switch {
+		case !name.MatchString(key):
+			l.problem(n.keys[key], "a name consists of A-Z a-z 0-9 . _ @ -")
+		case key == "all":
+			l.problem(n.keys[key], "the name \"all\" is reserved; choose another")
+		}
+		named(key, table)
+		l.nodes[table] = n.keys[key]
+		l.complete(table, n.keys[key], l.bases[section][key])
+	}
+}
+
+// complete sets a table's defaults and checks it. A table that others extend may
+// lack keys: it is then only their base.
+func (l *loader) complete(table any, n *node, base bool) {
+	if t, ok := table.(interface{ SetDefaults() }); ok {
+		t.SetDefaults()
+	}
+	t, ok := table.(interface{ Validate() []setting.Problem })
+	if !ok {
+		return
+	}
+	var wrong, missing []setting.Problem
+	for _, p := range t.Validate() {
+		if _, rest := n.find(p.Key); base && rest != "" {
+			missing = append(missing, p)
+		} else {
+			wrong = append(wrong, p)
+		}
+	}
+	l.relative(n, wrong)
+	if missing != nil {
+		l.incomplete[table] = missing
+	}
+}
+
+// general completes and checks what stands outside the named tables.
+func (l *loader) general() {
+	c, getenv := l.config, l.options.Getenv
+	c.StateDir, c.Control, c.ConnectRate, c.Log, c.Metrics = l.doc.StateDir, l.doc.Control, l.doc.ConnectRate, l.doc.Log, l.doc.Metrics
+	if c.StateDir == "" {
+		c.StateDir = stateDir(getenv)
+	}
+	if c.Control == "" {
+		dir, _, _ := strings.Cut(getenv("RUNTIME_DIRECTORY"), ":")
+		if dir == "" {
+			dir = c.StateDir
+		}
+		c.Control = filepath.Join(dir, "control.sock")
+	}
+	if c.ConnectRate <= 0 {
+		l.problem(l.top.get("connect_rate"), "must be above 0; leave it out for 200 a second")
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		l.problem(l.top.get("log", "format"), "unknown format %q; write text or json", c.Log.Format)
+	}
+	l.listener()
+}
+
+// listener checks where the HTTP listener may be reached.
+func (l *loader) listener() {
+	listen := l.config.Metrics.Listen
+	if listen == "" || strings.HasPrefix(listen, "unix:/") || l.top.get("metrics", "listen") == nil {
+		return
+	}
+	n := l.top.get("metrics", "listen")
+	host, port, err := net.SplitHostPort(listen)
+	switch ip := net.ParseIP(host); {
+	case err != nil || !isPort(port):
+		l.problem(n, `%q is not an address; write "127.0.0.1:9847", "unix:/path", or "" for no listener`, listen)
+	case host == "localhost" || ip != nil && ip.IsLoopback() || l.config.Metrics.WebConfigFile != "":
+	default:
+		l.problem(n, "%q can be reached from other machines; that needs metrics.web_config_file (TLS and a password), or write \"127.0.0.1:%s\"", listen, port)
+	}
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n <= 65535
+}
+
+// stateDir is the default of state_dir. The first of several directories that
+// systemd made is meant.
+func stateDir(getenv func(string) string) string {
+	if dir, _, _ := strings.Cut(getenv("STATE_DIRECTORY"), ":"); dir != "" {
+		return dir
+	}
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "mailtriggerd")
+	}
+	return filepath.Join(getenv("HOME"), ".local", "state", "mailtriggerd")
+}

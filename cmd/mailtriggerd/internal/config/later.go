@@ -1,0 +1,112 @@
+package config
+
+import "strings"
+
+// A feature is something that the configuration can already name and this
+// version cannot do. Saying so is better than calling the key unknown, and far
+// better than ignoring it.
+type feature struct {
+	path string           // where: "*" is any key, "[]" any item of an array, "**" any path
+	when func(*node) bool // which values; nil: all
+	what string
+}
+
+// later is all that this version cannot do. A line goes when its feature comes.
+var later = []feature{
+	{"smtp", nil, "sending mail"},
+	{"trigger.*.action[].type", oneOf("mail", "forward", "reply"), "sending mail"},
+	{"trigger.*.action[].for_each", oneOf("attachment"), "one run an attachment"},
+	{"trigger.*.action[].when", oneOf("silence", "dead"), "actions at silence and dead letters"},
+	{"trigger.*.expression", nil, "expressions"},
+	{"trigger.*.every", nil, "firing on each Nth match"},
+	{"trigger.*.expires", nil, "triggers that expire"},
+	{"trigger.*.quiet_hours", nil, "quiet hours"},
+	{"trigger.*.after", nil, "triggers that wait for others"},
+	{"trigger.*.after_window", nil, "triggers that wait for others"},
+	{"trigger.*.dedupe", nil, "leaving out duplicates"},
+	{"trigger.*.limit", nil, "limits"},
+	{"trigger.*.expect", nil, "expected mail"},
+	{"trigger.*.start", startsLater, "starting with mail that is unseen or of a time"},
+	{"trigger.*.mailboxes[]", isPattern, "patterns and special-use names of mailboxes"},
+	{"trigger.*.exclude_mailboxes", nil, "patterns of mailboxes"},
+	{"trigger.*.condition[].any", nil, "groups of conditions"},
+	{"trigger.*.condition[].all", nil, "groups of conditions"},
+	{"trigger.*.condition[].none", nil, "groups of conditions"},
+	{"trigger.*.condition[].field", fieldsLater, "conditions on this field"},
+	{"metrics.web_config_file", nil, "TLS and passwords for the HTTP listener"},
+	{"metrics.show_subjects", nil, "subjects on the status page"},
+}
+
+func oneOf(values ...string) func(*node) bool {
+	return func(n *node) bool {
+		for _, v := range values {
+			if n.text() == v {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func startsLater(n *node) bool {
+	return n.text() == "unseen" || strings.HasPrefix(n.text(), "since:")
+}
+
+func isPattern(n *node) bool {
+	return strings.ContainsAny(n.text(), "*%") || strings.HasPrefix(n.text(), `\`)
+}
+
+func fieldsLater(n *node) bool {
+	name, _, _ := strings.Cut(n.text(), ":")
+	return oneOf("cc", "reply-to", "recipient", "header", "size", "date", "age", "flag", "has-attachment", "attachment-name",
+		"attachment-type", "attachment-size", "auto-submitted", "authenticated")(&node{value: name})
+}
+
+// postpone reports what this version cannot do, and takes it out of top, so that
+// nothing else is said of it.
+func (ps *problems) postpone(top *node) {
+	for _, f := range later {
+		ps.strike(top, f.path, f)
+	}
+}
+
+// strike follows path from n and reports whether n itself goes.
+func (ps *problems) strike(n *node, path string, f feature) bool {
+	if path == "" {
+		if f.when != nil && !f.when(n) {
+			return false
+		}
+		said := f.what
+		if n.kind == aString && f.when != nil {
+			said = n.text() + ": " + f.what
+		}
+		ps.problem(n, "not available in this version (%s)", said)
+		return true
+	}
+	if rest, found := strings.CutPrefix(path, "[]"); found {
+		kept := n.items[:0:0]
+		for _, item := range n.items {
+			if !ps.strike(item, strings.TrimPrefix(rest, "."), f) {
+				kept = append(kept, item)
+			}
+		}
+		gone := len(kept) < len(n.items) && len(kept) == 0
+		n.items = kept
+		return gone && rest == "" // the default of an array is not meant where all its items go
+	}
+	end := strings.IndexAny(path, ".[")
+	if end < 0 {
+		end = len(path)
+	}
+	key, rest := path[:end], strings.TrimPrefix(path[end:], ".")
+	for _, k := range append([]string(nil), n.order...) {
+		if key != "*" && key != k || !ps.strike(n.keys[k], rest, f) {
+			continue
+		}
+		n.remove(k)
+		if k == "type" || k == "field" { // without it the table says nothing
+			return true
+		}
+	}
+	return false
+}

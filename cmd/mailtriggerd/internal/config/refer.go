@@ -1,0 +1,162 @@
+package config
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"mailtrigger/connection"
+	"mailtrigger/trigger"
+)
+
+// refer checks and resolves the names that triggers give of other tables, and
+// leaves out the tables that are only the base of others.
+func (l *loader) refer() {
+	for _, t := range l.config.Triggers {
+		l.connections(t)
+		l.others(t)
+	}
+	l.config.Connections = slices.DeleteFunc(l.config.Connections, func(c *connection.Config) bool { return l.incomplete[c] != nil })
+	l.config.Triggers = slices.DeleteFunc(l.config.Triggers, func(t *trigger.Config) bool { return l.incomplete[t] != nil })
+	l.removals()
+}
+
+// connections puts names in the place of a trigger's patterns of connections.
+func (l *loader) connections(t *trigger.Config) {
+	n := l.nodes[t]
+	key := n.get("connection")
+	if key == nil {
+		return // Validate has said so
+	}
+	var found []string
+	for i, want := range t.Connection {
+		at := key
+		if i < len(key.items) {
+			at = key.items[i]
+		}
+		for _, c := range l.named(want, at) {
+			if !slices.Contains(found, c) {
+				found = append(found, c)
+			}
+		}
+	}
+	t.Connection = found
+}
+
+// named returns the connections that a name or pattern means.
+func (l *loader) named(want string, at *node) (found []string) {
+	var known []string
+	for _, c := range l.config.Connections {
+		known = append(known, c.Name)
+		switch {
+		case want == c.Name:
+			l.relative(l.nodes[c], l.incomplete[c])
+			return []string{want}
+		case !hasWildcard(want) || l.incomplete[c] != nil:
+		default:
+			if ok, err := path.Match(want, c.Name); err == nil && ok {
+				found = append(found, c.Name)
+			}
+		}
+	}
+	switch {
+	case want == "":
+		l.problem(at, "is empty; name a connection%s", suggest("", known))
+	case !hasWildcard(want):
+		l.problem(at, "unknown connection %q%s", want, suggest(want, known))
+	case found == nil:
+		if _, err := path.Match(want, ""); err != nil {
+			l.problem(at, "%q is not a pattern: %v", want, err)
+			break
+		}
+		l.problem(at, "no connection's name is like %q%s", want, suggest("", known))
+	}
+	return found
+}
+
+func hasWildcard(s string) bool { return strings.ContainsAny(s, "*?[") }
+
+// others checks the names of triggers in `after` and of smtp tables in actions.
+func (l *loader) others(t *trigger.Config) {
+	n := l.nodes[t]
+	for i, name := range t.After {
+		at := n.get("after")
+		if at == nil || i >= len(at.items) {
+			break
+		}
+		if name == t.Name {
+			l.problem(at.items[i], "a trigger cannot wait for itself")
+		} else if l.config.Trigger(name) == nil {
+			l.problem(at.items[i], "unknown trigger %q%s", name, suggest(name, without(l.triggers(), t.Name)))
+		}
+	}
+	actions := n.get("action")
+	if actions == nil {
+		return
+	}
+	for _, a := range actions.items {
+		at := a.get("smtp")
+		if at == nil || at.kind != aString || at.text() == "" {
+			continue
+		}
+		var known []string
+		for _, s := range l.config.SMTP {
+			known = append(known, s.Name)
+		}
+		if !slices.Contains(known, at.text()) {
+			l.problem(at, "unknown smtp %q%s", at.text(), suggest(at.text(), known))
+		}
+	}
+}
+
+func (l *loader) triggers() (names []string) {
+	for _, t := range l.config.Triggers {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+// removals refuses two triggers that both take every message of a mailbox away:
+// only the first could ever act.
+func (l *loader) removals() {
+	type place struct{ connection, mailbox string }
+	first := map[place]*trigger.Config{}
+	for _, t := range l.config.Triggers {
+		at := l.removes(t)
+		if at == nil {
+			continue
+		}
+		for _, c := range t.Connection {
+			for _, m := range t.Mailboxes {
+				p := place{c, m}
+				if strings.EqualFold(m, "INBOX") {
+					p.mailbox = "INBOX"
+				}
+				if other := first[p]; other != nil && other != t {
+					l.problem(at, "trigger %s takes every message out of %s of %s already; give one of the two a condition", other.Name, m, c)
+				} else {
+					first[p] = t
+				}
+			}
+		}
+	}
+}
+
+// removes returns the action by which a trigger takes every message away, nil if there is none.
+func (l *loader) removes(t *trigger.Config) *node {
+	n := l.nodes[t]
+	if t.Enabled != nil && !*t.Enabled || n.get("condition") != nil || n.get("expression") != nil {
+		return nil
+	}
+	actions := n.get("action")
+	if actions == nil {
+		return nil
+	}
+	for _, a := range actions.items {
+		when := a.get("when").text()
+		if typ := a.get("type"); (typ.text() == "move" || typ.text() == "delete") && (when == "" || when == "match" || when == "always") {
+			return typ
+		}
+	}
+	return nil
+}
