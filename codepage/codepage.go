@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
 )
 
 // A Page is one character encoding.
@@ -12,24 +11,43 @@ type Page struct {
 	Number   int               // Windows code page number; 0 if it has none
 	Name     string            // .NET name if it has one, else the IANA name; canonical
 	Title    string            // for people: "IBM EBCDIC US-Canada"
-	Encoding encoding.Encoding // decodes and encodes
+	Encoding encoding.Encoding // decodes and encodes; safe for concurrent use, its decoders and encoders are not
+
+	kind kind
 }
+
+// A kind says what bytes below 0x80 mean in a page.
+type kind uint8
+
+const (
+	asciiBased kind = iota // ASCII, at least where no byte above 0x7F is near
+	sevenBit               // characters beyond ASCII too, by escapes or in the place of signs
+	wide                   // parts of 16-bit or 32-bit units
+	ebcdic                 // something else
+)
 
 // String returns "1252 (windows-1252)", or the name alone where there is no number.
 func (p *Page) String() string {
-	if p.Number == 0 {
+	switch {
+	case p.Number == 0:
 		return p.Name
+	case p.Name == "":
+		return fmt.Sprint(p.Number)
 	}
 	return fmt.Sprintf("%d (%s)", p.Number, p.Name)
 }
 
 // Windows1252 is the default page.
-var Windows1252 = &Page{1252, "windows-1252", "Western European (Windows)", charmap.Windows1252}
+var Windows1252 = numbered(1252)
 
-// Lookup finds a page by Windows number, .NET name, IANA name or common alias.
-// The error says what is wrong and what would be right.
-func Lookup(name string) (*Page, error) {
-	return Windows1252, nil
+// numbered finds a page of the table that is known to be there.
+func numbered(number int) *Page {
+	for i := range entries {
+		if entries[i].Number == number {
+			return &entries[i].Page
+		}
+	}
+	panic(fmt.Sprintf("codepage: no code page %d", number))
 }
 
 // Ref is a page named in a configuration.
@@ -39,64 +57,4 @@ type Ref struct{ *Page }
 func (r *Ref) UnmarshalText(text []byte) (err error) {
 	r.Page, err = Lookup(string(text))
 	return err
-}
-
-// Mode says when a Policy's page is used.
-type Mode uint8
-
-// The modes.
-const (
-	Fallback Mode = iota // where the message declares none, an unknown one, or one its bytes contradict
-	Override             // always
-)
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (m *Mode) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "fallback":
-		*m = Fallback
-	case "override":
-		*m = Override
-	default:
-		return fmt.Errorf("unknown code page mode %q; use \"fallback\" or \"override\"", text)
-	}
-	return nil
-}
-
-// String returns the mode's name in the configuration.
-func (m Mode) String() string {
-	if m == Override {
-		return "override"
-	}
-	return "fallback"
-}
-
-// A Policy decides which page a text is read with. The zero value falls back to Windows-1252.
-// Policies are comparable; equal policies decode alike.
-type Policy struct {
-	Page *Page
-	Mode Mode
-}
-
-// A Choice is what a Policy decided, and why.
-type Choice struct {
-	Page   *Page
-	Why    string // for people: "declared", "undeclared, the trigger's fallback", "declared us-ascii, but the bytes are UTF-8" ...
-	Defect string // short word if something had to be mended, else ""
-}
-
-// Choose decides how to read data whose declared charset is label ("" if none).
-func (p Policy) Choose(label string, data []byte) Choice {
-	return Choice{Page: Windows1252, Why: "undeclared"}
-}
-
-// Decode returns data as UTF-8 by the page that Choose chooses. It never fails:
-// what cannot be decoded becomes U+FFFD.
-func (p Policy) Decode(label string, data []byte) (string, Choice) {
-	c := p.Choose(label, data)
-	s, err := c.Page.Encoding.NewDecoder().Bytes(data)
-	if err != nil {
-		s = data
-	}
-	return string(s), c
 }
