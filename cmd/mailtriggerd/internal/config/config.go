@@ -187,6 +187,7 @@ func (l *loader) load() {
 		c.Name = name
 		l.config.Connections = append(l.config.Connections, c)
 	})
+	l.insecure()
 	sectionOf(l, "smtp", l.doc.SMTP, func(name string, c *SMTP) {
 		c.Name = name
 		l.config.SMTP = append(l.config.SMTP, c)
@@ -245,6 +246,16 @@ func (l *loader) complete(table any, n *node, base bool) {
 	l.relative(n, wrong)
 	if missing != nil {
 		l.incomplete[table] = missing
+	}
+}
+
+// insecure warns of connections that anybody in between can read.
+func (l *loader) insecure() {
+	for _, c := range l.config.Connections {
+		if why := c.Insecure(); why != "" {
+			n := l.nodes[c]
+			l.config.Warnings = append(l.config.Warnings, Problem{n.file, n.line, n.path, why})
+		}
 	}
 }
 

@@ -124,6 +124,10 @@ var syntax = []struct{ has, say string }{
 	{"table names cannot be empty", "the table's name is empty"},
 	{"to end table name", `"]" is missing after the table's name; names with other characters than A-Z a-z 0-9 _ - need quotes: [connection."a.b"]`},
 	{"expected end of table array name", `"]]" is missing after the table's name`},
+	{`unexpected '"`, "too many quotes end the string"},
+	{`unexpected "'`, "too many quotes end the string"},
+	{"unexpected '='", "a part of the key is missing"},
+	{"unexpected '.'", "a part of the key is missing"},
 	{"key name appears blank", `the key before "=" is missing`},
 	{"keys cannot start with", "a key cannot start with a dot"},
 	{"expected '.' or '='", `"=" is missing after the key`},
@@ -145,5 +149,6 @@ var syntax = []struct{ has, say string }{
 	{"expected a digit", needsQuotes},
 	{"floats must start", needsQuotes},
 	{"not a ", needsQuotes},
+	{"not an ", needsQuotes},
 	{"sign with", needsQuotes},
 }

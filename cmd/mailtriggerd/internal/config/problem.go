@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"mailtrigger/connection/setting"
@@ -63,13 +64,24 @@ func (ps *problems) missing(n *node, key, hint string) {
 	ps.report(Problem{n.file, n.line, below(n.path, key), "is missing; " + hint})
 }
 
-// relative reports what a table's own check found, at the key's place.
+// relative reports what a table's own check found, at the key's place. Where a
+// secret is given in another way, that way's key is meant.
 func (ps *problems) relative(n *node, found []setting.Problem) {
 	for _, p := range found {
 		at, rest := n.find(p.Key)
-		ps.report(Problem{at.file, at.line, join(at.path, rest), p.Text})
+		for _, way := range parts {
+			if other := at.keys[rest+string(way)]; rest != "" && other != nil {
+				at, rest = other, ""
+			}
+		}
+		ps.report(Problem{at.file, at.line, join(at.path, rest), userinfo.ReplaceAllString(p.Text, "://<secret>@")})
 	}
 }
+
+// userinfo is the part of a URL that may hold a password. A check that quotes a
+// URL written in the wrong place, address = "imaps://me:password@example.com",
+// must not show it.
+var userinfo = regexp.MustCompile(`://[^/\s"]*@`)
 
 // sorted returns the mistakes in the order of files and lines.
 func (ps *problems) sorted(files []string) []Problem {
