@@ -28,9 +28,7 @@ func (k *checker) add(key, format string, args ...any) {
 
 // oneOf checks a value that is one of a few words.
 func (k *checker) oneOf(key, value string, words ...string) {
-	if !slices.Contains(words, value) {
-		k.add(key, "unknown value %q; write %s", value, strings.Join(words, ", "))
-	}
+	k.found = append(k.found, setting.OneOf(key, value, words)...)
 }
 
 // Validate returns all that is wrong with the table by itself, once the defaults
@@ -335,6 +333,9 @@ func (c *Condition) checkTest(k *checker, operators []operator) {
 		k.add("field", "is missing; write one of %s", fieldNames())
 	case !known || hasHeader && field != "header":
 		hint := "; there is " + fieldNames()
+		if near := setting.DidYouMean(field, fieldList()); near != "" {
+			hint = fmt.Sprintf("; did you mean %q?", near)
+		}
 		k.add("field", "unknown field %q%s", c.Field, hint)
 		known = false
 	case field == "header" && !headerName.MatchString(header):

@@ -4,26 +4,17 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"mailtrigger/connection/setting"
 )
 
 // actionTypes are the types of action there are, as people are told of them.
 var actionTypes = []string{"exec", "webhook", "save", "save_attachments", "append", "mail", "forward", "reply", "move", "copy", "flag", "unflag", "delete"}
 
-// likest returns the one of known that a misspelt name means, "" if none is near.
-func likest(name string, known []string) string {
-	best, distance := "", min(len(name)+3, 15)/4+1
-	for _, k := range known {
-		if d := edits(fold(name), fold(k)); d < distance {
-			best, distance = k, d
-		}
-	}
-	return best
-}
-
 // suggest returns `; did you mean "work"?` for the likest of known, or what is
 // known if nothing is like it and it is short.
 func suggest(name string, known []string) string {
-	best := likest(name, known)
+	best := setting.DidYouMean(name, known)
 	switch {
 	case best != "":
 		return fmt.Sprintf("; did you mean %q?", best)
@@ -56,7 +47,7 @@ func meaning(t reflect.Type, key string, known []string) string {
 			return path
 		}
 	}
-	if best := likest(key, known); best != "" {
+	if best := setting.DidYouMean(key, known); best != "" {
 		return best
 	}
 	path, _ := findKey(t, key)
@@ -231,40 +222,5 @@ var words = map[string][]string{
 
 // fold takes what does not matter from a spelling.
 func fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '_' || r == '-' || r == ' ' || r == '/' {
-			return -1
-		}
-		return r
-	}, strings.ToLower(s))
-}
-
-// maxEdits is the longest text that edits looks at.
-const maxEdits = 64
-
-// edits returns how many insertions, deletions, replacements and swaps of
-// neighbours make b of a (optimal string alignment).
-func edits(a, b string) int {
-	if len(a) > maxEdits || len(b) > maxEdits {
-		return maxEdits
-	}
-	var before, last, row [maxEdits + 1]int
-	for j := range len(b) + 1 {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
+	return strings.NewReplacer("_", "", "-", "", " ", "", "/", "").Replace(strings.ToLower(s))
 }
