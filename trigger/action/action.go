@@ -10,55 +10,69 @@ import (
 )
 
 // A Definition is one [[trigger.NAME.action]] table: a struct with toml tags
-// that embeds Common. Types makes them by name.
+// that embeds Common. New makes them by the name of their type. Set it up with
+// SetDefaults, then check it with Validate, which also makes it ready to run;
+// neither may be called once it runs. Every Definition is a Local or a Server,
+// but for those that Later names.
 type Definition interface {
 	// Base returns the keys that every type has.
 	Base() *Common
-	// Validate reports what is wrong, once the defaults are set.
+	// SetDefaults fills in what the table left out.
+	SetDefaults()
+	// Validate reports what is wrong, once the defaults are set. It runs each
+	// template once against a sample event, and touches neither the network nor any program.
 	Validate() []setting.Problem
 }
 
 // Local is a Definition that runs in the daemon: exec, webhook, save,
-// save_attachments, append, mail, forward, reply.
+// save_attachments, append.
 type Local interface {
 	Definition
 	// Run makes one attempt. It keeps to ctx's end (the action's timeout is
 	// the caller's; shutdown too) and is safe for concurrent use.
 	Run(ctx context.Context, r *Run) Result
-	// Describe returns what Run would do, exactly (argv, request or path), and does nothing.
+	// Describe returns what Run would do, exactly (argv, request or path, a line
+	// each; secrets as "<secret>"), and does nothing.
 	Describe(r *Run) (string, error)
 }
 
-// Common is what every action has.
-type Common struct {
-	Name            string           `toml:"name"` // default the type
-	Type            string           `toml:"type"`
-	When            When             `toml:"when"`
-	Timeout         setting.Duration `toml:"timeout"`
-	ForEach         string           `toml:"for_each"`
-	ContinueOnError bool             `toml:"continue_on_error"`
+// Server is a Definition that acts on the message where it is, on the server:
+// move, copy, flag, unflag, delete.
+type Server interface {
+	Definition
+	// Apply acts on the message with this UID. The caller has made sure that it
+	// is still the message it was.
+	Apply(ctx context.Context, m Mailbox, uid uint32) (Placed, error)
+	// Describe returns what Apply would do.
+	Describe() string
 }
 
-// Base implements Definition.
-func (c *Common) Base() *Common { return c }
+// Mailbox is what a Server needs of a selected mailbox; connection.Mailbox has it.
+type Mailbox interface {
+	StoreFlags(ctx context.Context, uid uint32, add bool, flags []string) error
+	Copy(ctx context.Context, uid uint32, dest string) (uidValidity, destUID uint32, err error)
+	Move(ctx context.Context, uid uint32, dest string) (uidValidity, destUID uint32, err error)
+	Delete(ctx context.Context, uid uint32) error
+	Create(ctx context.Context, name string) error
+}
 
-// When says at which events an action runs.
-type When string
-
-// The values of When.
-const (
-	OnMatch   When = "match"
-	OnNoMatch When = "no_match"
-	Always    When = "always"
-	OnSilence When = "silence"
-	OnDead    When = "dead"
-)
+// Placed is where a Server put the message: Mailbox is empty if it went nowhere, the
+// numbers are zero if the server did not tell them (RFC 4315, COPYUID).
+type Placed struct {
+	Mailbox     string
+	UIDValidity uint32
+	UID         uint32
+}
 
 // Run is what one attempt is given.
 type Run struct {
 	Event *event.Event // with Action and Attempt set; read only
 	Key   string       // idempotency key: event id and action name
 	Env   Env          // what the action may use of the daemon
+
+	// Progress is the Progress of the last attempt's Result, 0 at the first: an
+	// action with for_each goes on where it failed and repeats nothing.
+	Progress int
 }
 
 // Env is what actions share: the same for every run.
@@ -78,6 +92,17 @@ const (
 	Dead                 // failed for good
 )
 
+// String returns the word that metrics use.
+func (o Outcome) String() string {
+	switch o {
+	case Done:
+		return "ok"
+	case Retry:
+		return "retry"
+	}
+	return "dead"
+}
+
 // Result is the end of one attempt.
 type Result struct {
 	Outcome    Outcome
@@ -85,8 +110,17 @@ type Result struct {
 	RetryAfter time.Duration // of Retry: the earliest next attempt, 0 if the other side said nothing
 	Output     []byte        // what a command printed or a server answered, capped, secrets redacted
 	Saved      []string      // absolute paths of the files made
+
+	// Paths are the paths of the attachments saved, by their index in
+	// Message.Attachments: what the event's "path" is from then on.
+	Paths map[int]string
+	// Progress counts the attachments of a for_each that are dealt with: give it
+	// to the next attempt's Run. 0 without for_each.
+	Progress int
 }
 
-// New returns an empty Definition of the type named, ready to be decoded into,
-// or an error that names the types there are.
-func New(name string) (Definition, error) { return nil, nil }
+// retry is a failure that another attempt may mend.
+func retry(err error) Result { return Result{Outcome: Retry, Err: err} }
+
+// dead is a failure that no other attempt can mend.
+func dead(err error) Result { return Result{Outcome: Dead, Err: err} }

@@ -1,0 +1,125 @@
+package action
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"mailtrigger/connection/setting"
+	"mailtrigger/trigger/event"
+)
+
+// Common is what every action has.
+type Common struct {
+	Name            string           `toml:"name"` // default the type
+	Type            string           `toml:"type"`
+	When            When             `toml:"when"`
+	Timeout         setting.Duration `toml:"timeout"` // of one attempt
+	ForEach         string           `toml:"for_each"`
+	ContinueOnError bool             `toml:"continue_on_error"`
+}
+
+// When says at which events an action runs.
+type When string
+
+// The values of When.
+const (
+	OnMatch   When = "match"
+	OnNoMatch When = "no_match"
+	Always    When = "always" // OnMatch and OnNoMatch
+	OnSilence When = "silence"
+	OnDead    When = "dead"
+)
+
+// The values of for_each.
+const (
+	eachMessage    = "message"
+	eachAttachment = "attachment"
+)
+
+// defaultTimeout is how long one attempt may take, where the type says nothing else.
+const defaultTimeout = setting.Duration(time.Minute)
+
+// Base implements Definition.
+func (c *Common) Base() *Common { return c }
+
+// SetDefaults implements Definition.
+func (c *Common) SetDefaults() {
+	setDefault(&c.Name, c.Type)
+	setDefault(&c.When, OnMatch)
+	setDefault(&c.ForEach, eachMessage)
+	setDefault(&c.Timeout, defaultTimeout)
+}
+
+func setDefault[T comparable](v *T, to T) {
+	if *v == *new(T) {
+		*v = to
+	}
+}
+
+// needs says what a type asks of the event.
+type needs struct {
+	message bool // it is nothing without a message
+	forEach bool // it can run once an attachment
+}
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9._@-]{1,100}$`)
+
+// check reports what is wrong with the keys that every type has.
+func (c *Common) check(n needs) (problems []setting.Problem) {
+	problem := func(key, format string, args ...any) {
+		problems = append(problems, setting.Problem{Key: key, Text: fmt.Sprintf(format, args...)})
+	}
+	if !validName.MatchString(c.Name) {
+		problem("name", "%q is not a name; use up to 100 letters, digits and . _ @ -", c.Name)
+	}
+	whens := []When{OnMatch, OnNoMatch, Always, OnSilence, OnDead}
+	switch {
+	case !slices.Contains(whens, c.When):
+		problem("when", "unknown value %q; write %s", c.When, choices(whens))
+	case c.When == OnSilence && n.message:
+		problem("when", "silence has no message to %s; use exec or webhook", c.Type)
+	}
+	switch {
+	case c.ForEach != eachMessage && c.ForEach != eachAttachment:
+		problem("for_each", "unknown value %q; write %s", c.ForEach, choices([]string{eachMessage, eachAttachment}))
+	case c.ForEach == eachAttachment && c.Type == "save_attachments":
+		problem("for_each", "save_attachments saves each attachment as it is; leave for_each out")
+	case c.ForEach == eachAttachment && !n.forEach:
+		problem("for_each", "%s runs once a message; only exec and webhook can run for each attachment", c.Type)
+	case c.ForEach == eachAttachment && c.When == OnSilence:
+		problem("for_each", "silence has no message, so no attachments")
+	}
+	if c.Timeout < setting.Duration(time.Millisecond) || c.Timeout > setting.Duration(24*time.Hour) {
+		problem("timeout", "%s is not between 1ms and 24h", c.Timeout)
+	}
+	return problems
+}
+
+// choices lists values for a person.
+func choices[T ~string](values []T) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = fmt.Sprintf("%q", string(v))
+	}
+	last := len(quoted) - 1
+	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+}
+
+// sample returns the event against which the action's templates are checked.
+func (c *Common) sample() *event.Event {
+	kind := event.KindMessage
+	switch c.When {
+	case OnSilence:
+		kind = event.KindSilence
+	case OnDead:
+		kind = event.KindDead
+	}
+	e := event.Sample(kind)
+	if c.ForEach == eachAttachment && e.Message != nil && len(e.Message.Attachments) > 0 {
+		e.Attachment = &e.Message.Attachments[0]
+	}
+	return e
+}

@@ -1,0 +1,78 @@
+//go:build unix
+
+package action
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ownGroup makes the command the leader of a session and so of a process group.
+func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+
+func executable(info fs.FileInfo) bool { return info.Mode()&0o111 != 0 }
+
+// endGroup ends the group whose leader is pid: SIGTERM, and SIGKILL to what is left
+// after killGrace. It returns when the leader has been reaped and its group is
+// gone. A group's number is not given to a new process while the group has members.
+func endGroup(pid int, ended <-chan error) (how string) {
+	how = "was ended with SIGTERM"
+	_ = syscall.Kill(-pid, syscall.SIGTERM) // an error: it has just gone
+	grace := time.NewTimer(killGrace)
+	defer grace.Stop()
+	look := time.NewTicker(groupLookup)
+	defer look.Stop()
+	for reaped := false; ; {
+		select {
+		case <-ended:
+			reaped, ended = true, nil
+		case <-look.C:
+		case <-grace.C:
+			how = "was ended with SIGKILL, for it did not heed SIGTERM"
+			_ = syscall.Kill(-pid, syscall.SIGKILL)
+			if reaped {
+				return how
+			}
+			select {
+			case <-ended:
+			case <-time.After(killGrace):
+				how = "could not be ended: it is stuck in the kernel, on a dead network file system perhaps"
+			}
+			return how
+		}
+		if reaped && !groupLives(pid) {
+			return how
+		}
+	}
+}
+
+// groupLives reports whether a process of the group still runs. Zombies do not: where
+// the first process of a container reaps nobody, they stay for ever.
+func groupLives(group int) bool {
+	if syscall.Kill(-group, 0) != nil {
+		return false
+	}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(stats) == 0 {
+		return true // no such file system here
+	}
+	for _, name := range stats {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has just ended
+		}
+		// proc(5): pid (name) state ppid pgrp ...; the name may hold anything
+		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if len(fields) > 2 && fields[2] == strconv.Itoa(group) && fields[0] != "Z" && fields[0] != "X" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,66 @@
+package action
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"mailtrigger/connection/setting"
+)
+
+// errNoMessage is the end of an action that is nothing without a message.
+var errNoMessage = errors.New("the event has no message")
+
+// Save keeps the message as the server has it, as a file.
+type Save struct {
+	Common
+	Place
+}
+
+// SetDefaults implements Definition.
+func (a *Save) SetDefaults() { a.Place.setDefaults(&a.Common, "{{.ID}}.eml") }
+
+// Validate implements Definition.
+func (a *Save) Validate() []setting.Problem {
+	return append(a.check(needs{message: true}), a.Place.validate(a.sample())...)
+}
+
+// Run implements Local.
+func (a *Save) Run(ctx context.Context, r *Run) Result {
+	if r.Event.Message == nil {
+		return dead(errNoMessage)
+	}
+	levels, name, err := a.where(ctx, r.Event)
+	if err != nil {
+		return dead(err)
+	}
+	f := file{
+		root: a.root(r.Env), levels: levels, name: name,
+		identity: r.Key,
+		size:     int64(len(r.Event.Raw)),
+		open:     func() io.Reader { return bytes.NewReader(r.Event.Raw) },
+		conflict: a.OnConflict, fileMode: a.fileMode, directoryMode: a.directoryMode,
+	}
+	made, err := f.install(ctx)
+	switch {
+	case err != nil:
+		return retry(err)
+	case made == "":
+		return Result{Output: fmt.Appendf(nil, "%s was there and is kept", a.absolute(r.Env, levels, name))}
+	}
+	return Result{Saved: []string{a.absolute(r.Env, levels, made)}}
+}
+
+// Describe implements Local: the path, as long as nothing has that name.
+func (a *Save) Describe(r *Run) (string, error) {
+	if r.Event.Message == nil {
+		return "", errNoMessage
+	}
+	levels, name, err := a.where(context.Background(), r.Event)
+	if err != nil {
+		return "", err
+	}
+	return a.absolute(r.Env, levels, name), nil
+}

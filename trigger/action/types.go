@@ -1,0 +1,60 @@
+package action
+
+import (
+	"fmt"
+	"strings"
+)
+
+// types are the types of actions, in the order people read them.
+var types = []struct {
+	name  string
+	make  func() Definition
+	later bool // its keys are known, but this version does not run it
+}{
+	{name: "exec", make: func() Definition { return new(Exec) }},
+
+	{name: "save", make: func() Definition { return new(Save) }},
+	{name: "mail", make: func() Definition { return new(Mail) }, later: true},
+	{name: "forward", make: func() Definition { return new(Forward) }, later: true},
+	{name: "reply", make: func() Definition { return new(Reply) }, later: true},
+	{name: "move", make: func() Definition { return new(Move) }},
+	{name: "copy", make: func() Definition { return new(Copy) }},
+	{name: "flag", make: func() Definition { return new(Flag) }},
+	{name: "unflag", make: func() Definition { return new(Unflag) }},
+	{name: "delete", make: func() Definition { return new(Delete) }},
+}
+
+// Types returns the names of all types.
+func Types() []string {
+	names := make([]string, len(types))
+	for i, t := range types {
+		names[i] = t.name
+	}
+	return names
+}
+
+// New returns an empty Definition of the type named, ready to be decoded into,
+// or an error that names the types there are.
+func New(name string) (Definition, error) {
+	for _, t := range types {
+		if t.name == name {
+			d := t.make()
+			d.Base().Type = name
+			return d, nil
+		}
+	}
+	if name == "" {
+		return nil, fmt.Errorf("an action needs a type: %s", strings.Join(Types(), ", "))
+	}
+	return nil, fmt.Errorf("unknown type %q; there are %s", name, strings.Join(Types(), ", "))
+}
+
+// Later reports whether a type's keys are known but this version cannot run it.
+func Later(name string) bool {
+	for _, t := range types {
+		if t.name == name {
+			return t.later
+		}
+	}
+	return false
+}
