@@ -1,8 +1,9 @@
 package message
 
 import (
-	"io"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"mailtrigger/codepage"
 )
@@ -11,16 +12,16 @@ import (
 // the event. A Message is immutable once Parse has returned it, but for Path of
 // attachments, Flags and Authenticated, which the engine sets on its copy.
 type Message struct {
-	MessageID     string       `json:"message_id"`
-	Date          time.Time    `json:"date"` // zero (JSON null by MarshalJSON) where there is none
+	MessageID     string       `json:"message_id"` // as in the field, with its angle brackets
+	Date          time.Time    `json:"date"`       // zero (JSON null by MarshalJSON) where there is none
 	Subject       string       `json:"subject"`
 	From          []Address    `json:"from"`
 	To            []Address    `json:"to"`
 	Cc            []Address    `json:"cc"`
 	Bcc           []Address    `json:"bcc"`
 	ReplyTo       []Address    `json:"reply_to"`
-	Headers       []Header     `json:"headers"` // in order, decoded
-	Text          string       `json:"text"`
+	Headers       []Header     `json:"headers"` // in order, decoded, unfolded
+	Text          string       `json:"text"`    // of the HTML where there is no plain text; lines end in LF
 	HTML          string       `json:"html"`
 	Size          int64        `json:"size"`  // RFC822.SIZE, bytes of the raw message
 	Flags         []string     `json:"flags"` // as the server gave them
@@ -48,39 +49,125 @@ type CodePage struct {
 	Why  string `json:"why"`
 }
 
-// An Attachment is a part that is not the message's text.
-type Attachment struct {
-	Name        string `json:"name"` // as the sender gave it, decoded; SafeName is fit for a file system
-	ContentType string `json:"content_type"`
-	Size        int64  `json:"size"`   // decoded
-	SHA256      string `json:"sha256"` // of the decoded bytes, hex
-	Disposition string `json:"disposition"`
-	ContentID   string `json:"content_id"`
-	Path        string `json:"path,omitempty"` // once saved
-
-	// open gives the decoded bytes, from the raw message that Parse was given.
-	open func() io.Reader
-}
-
-// Open returns the decoded bytes. They are never transcoded.
-func (a *Attachment) Open() io.Reader { return a.open() }
-
 // Options says how to read a message. The zero value reads with Windows-1252 as fallback.
 type Options struct {
+	// Policy is for bodies, raw 8-bit header fields, encoded words and parameters.
 	Policy codepage.Policy
 }
 
 // Parse reads a message. It never fails: at worst the message has its raw text
 // and a defect that says so. raw must not be changed while the Message is in use.
-func Parse(raw []byte, opts Options) *Message {
-	return &Message{Size: int64(len(raw)), Text: string(raw)}
+func Parse(raw []byte, opts Options) (m *Message) {
+	// Hostile mail is the normal case, and one message must never take down the
+	// watch of all others. No panic is known; the fuzz targets look for one.
+	defer func() {
+		if recover() != nil {
+			m = rawMessage(raw)
+		}
+	}()
+	r := newReader(opts)
+	r.body(r.top(raw))
+	return r.message(int64(len(raw)))
 }
 
-// ParseHeader reads a message's header alone: everything of a Message that does not need the body.
-func ParseHeader(raw []byte, opts Options) *Message {
-	return &Message{}
+// ParseHeader reads a message's header alone: everything of a Message that does
+// not need the body. raw may end behind the header section or go on. Size is
+// what is given: the caller knows the message's own.
+func ParseHeader(raw []byte, opts Options) (m *Message) {
+	defer func() {
+		if recover() != nil {
+			m = rawMessage(nil)
+			m.Size = int64(len(raw))
+		}
+	}()
+	r := newReader(opts)
+	r.top(raw)
+	return r.message(int64(len(raw)))
 }
 
-// SafeName makes a file name of any text that is good on every file system:
-// no path, no control or reserved character or name, at most 200 bytes, never empty.
-func SafeName(name string) string { return "attachment" }
+// Get returns the value of the first field of that name, in any case, or "".
+func (m *Message) Get(name string) string {
+	for i := range m.Headers {
+		if strings.EqualFold(m.Headers[i].Name, name) {
+			return m.Headers[i].Value
+		}
+	}
+	return ""
+}
+
+// rawMessage is the last resort: the bytes as text.
+func rawMessage(raw []byte) *Message {
+	r := newReader(Options{})
+	r.m.Size = int64(len(raw))
+	r.defects.add(DefectRaw)
+	if len(raw) > MaxText {
+		raw = raw[:MaxText]
+		r.defects.add(DefectTextLimit)
+	}
+	if utf8.Valid(raw) {
+		r.m.Text = string(raw)
+		r.m.CodePage = CodePage{"utf-8", "the raw bytes are UTF-8"}
+	} else {
+		r.m.Text = latin1(raw)
+		r.m.CodePage = CodePage{"iso-8859-1", "the raw bytes, one character each"}
+	}
+	return r.message(r.m.Size)
+}
+
+// latin1 decodes without any table: it cannot fail.
+func latin1(b []byte) string {
+	var s strings.Builder
+	s.Grow(len(b) * 2)
+	for _, c := range b {
+		s.WriteRune(rune(c))
+	}
+	return s.String()
+}
+
+// A reader is what reading one message needs to know.
+type reader struct {
+	opts    Options
+	m       *Message
+	defects defects
+
+	headerPolicy codepage.Policy // for raw header bytes; see charset.go
+	policySet    bool
+
+	budget  budget     // of text
+	texts   []fragment // the message's own text, in order
+	inner   []fragment // text of messages within it, used where it has none
+	leaves  int        // looked at so far
+	guesses int        // of boundaries made so far
+	decoded int        // bytes decoded to be looked into, at this time
+	buf     []byte     // scratch
+}
+
+func newReader(opts Options) *reader {
+	return &reader{opts: opts, m: &Message{}, budget: budget{text: MaxText, html: MaxText}}
+}
+
+// message finishes: no nil slice, defects sorted.
+func (r *reader) message(size int64) *Message {
+	m := r.m
+	m.Size = size
+	m.Defects = r.defects.list()
+	for _, l := range []*[]Address{&m.From, &m.To, &m.Cc, &m.Bcc, &m.ReplyTo} {
+		if *l == nil {
+			*l = []Address{}
+		}
+	}
+	if m.Headers == nil {
+		m.Headers = []Header{}
+	}
+	if m.Flags == nil {
+		m.Flags = []string{}
+	}
+	if m.Attachments == nil {
+		m.Attachments = []Attachment{}
+	}
+	if m.CodePage.Used == "" {
+		c := r.opts.Policy.Choose("", nil)
+		m.CodePage = CodePage{c.Page.Name, "no text"}
+	}
+	return m
+}

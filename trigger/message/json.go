@@ -1,0 +1,55 @@
+package message
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+)
+
+// MarshalJSON implements json.Marshaler: an absent date is null and an absent
+// list is [], so that who reads the event needs no special cases.
+func (m Message) MarshalJSON() ([]byte, error) {
+	var date *time.Time
+	// Years beyond four digits are no JSON time; Parse makes none.
+	if y := m.Date.Year(); !m.Date.IsZero() && y >= 0 && y <= 9999 {
+		date = &m.Date
+	}
+	v := struct {
+		MessageID     string       `json:"message_id"`
+		Date          *time.Time   `json:"date"`
+		Subject       string       `json:"subject"`
+		From          []Address    `json:"from"`
+		To            []Address    `json:"to"`
+		Cc            []Address    `json:"cc"`
+		Bcc           []Address    `json:"bcc"`
+		ReplyTo       []Address    `json:"reply_to"`
+		Headers       []Header     `json:"headers"`
+		Text          string       `json:"text"`
+		HTML          string       `json:"html"`
+		Size          int64        `json:"size"`
+		Flags         []string     `json:"flags"`
+		Attachments   []Attachment `json:"attachments"`
+		CodePage      CodePage     `json:"code_page"`
+		Authenticated bool         `json:"authenticated"`
+		Defects       []string     `json:"defects"`
+	}{
+		m.MessageID, date, m.Subject, list(m.From), list(m.To), list(m.Cc), list(m.Bcc), list(m.ReplyTo),
+		list(m.Headers), m.Text, m.HTML, m.Size, list(m.Flags), list(m.Attachments), m.CodePage,
+		m.Authenticated, list(m.Defects),
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // whoever embeds this in HTML escapes it there
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// list returns l, or the empty list where it is nil.
+func list[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}
