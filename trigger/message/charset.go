@@ -8,6 +8,13 @@ import (
 	"mailtrigger/codepage"
 )
 
+// decodeAs decodes bytes of a declared charset by the policy.
+func (r *reader) decodeAs(label string, b []byte) string {
+	s, c := r.opts.Policy.Decode(label, b)
+	r.defects.add(c.Defect)
+	return valid(s)
+}
+
 // text decodes a body's bytes by the policy; label is the charset declared.
 func (r *reader) text(label string, data []byte) (string, codepage.Choice) {
 	s, c := r.opts.Policy.Decode(label, data)
@@ -20,13 +27,10 @@ func (r *reader) text(label string, data []byte) (string, codepage.Choice) {
 // UTF-16) is meant for bodies.
 func (r *reader) header(b []byte) string {
 	if ascii(b) {
-		if i := bytes.IndexByte(b, 0x1b); i < 0 || i+1 >= len(b) || b[i+1] != '$' && b[i+1] != '(' {
+		if bytes.IndexByte(b, 0x1b) < 0 {
 			return string(b)
 		}
-		// Japanese mailers wrote ISO-2022-JP into headers raw.
-		s, _ := r.opts.Policy.Decode("iso-2022-jp", b)
-		r.defects.add(DefectHeader8Bit)
-		return valid(s)
+		r.defects.add(DefectHeader8Bit) // ISO-2022 as old mailers wrote it
 	}
 	if !r.policySet {
 		r.policySet = true

@@ -2,6 +2,8 @@ package message
 
 import (
 	"slices"
+
+	"mailtrigger/codepage"
 )
 
 // The words of Message.Defects.
@@ -48,7 +50,7 @@ var Defects = map[string]string{
 	DefectDepthLimit:      "parts were nested deeper than is looked into; the innermost are one attachment",
 	DefectEncodedWord:     "an encoded word (RFC 2047) was malformed or in a place where none may be, and was decoded all the same",
 	DefectFieldRepeated:   "a field that may be there once was repeated; the first counts",
-	DefectHeader8Bit:      "a header field had raw bytes that are not UTF-8; they were read with the code page",
+	DefectHeader8Bit:      "a header field had raw bytes that are not UTF-8, or escapes; they were read with the code page",
 	DefectHeaderEnd:       "no empty line stood between a header and its body",
 	DefectHeaderLimit:     "a header had more bytes or fields than are read; the fields beyond were skipped",
 	DefectHeaderLine:      "a header line was no field; it was added to the field before it or skipped",
@@ -65,6 +67,10 @@ var Defects = map[string]string{
 	DefectTextLimit:       "the text was longer than is kept and was cut",
 	DefectTNEF:            "a winmail.dat was malformed; what could be read of it was unpacked",
 	DefectTransfer:        "a Content-Transfer-Encoding was unknown or did not fit; the bytes were taken as they are",
+	codepage.Undeclared:   "a text or name had bytes above ASCII or escapes, but declared no charset",
+	codepage.Unknown:      "a declared charset is not known",
+	codepage.Contradicted: "the bytes of a text or name could not be in the declared charset and were read with another",
+	codepage.Undecodable:  "some bytes mean nothing in the charset that was used; each became U+FFFD",
 	DefectUUEncode:        "a uuencoded file in the text had no end or bad lines; what could be read was decoded",
 }
 

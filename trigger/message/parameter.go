@@ -143,8 +143,7 @@ func (r *reader) parameter(p parameters, name string) string {
 	switch {
 	case extended >= 0:
 		charset, value := r.charsetOf(p.list[extended].value)
-		s, _ := r.opts.Policy.Decode(charset, r.unpercent(nil, value))
-		return tameName(r.words(valid(s)))
+		return tameName(r.words(r.decodeAs(charset, r.unpercent(nil, value))))
 	case len(pieces) > 0:
 		return r.continued(pieces)
 	case plain >= 0:
@@ -185,8 +184,7 @@ func (r *reader) continued(pieces []parameter) string {
 	if charset == "" {
 		return tameName(r.words(r.header(b)))
 	}
-	s, _ := r.opts.Policy.Decode(charset, b)
-	return tameName(r.words(valid(s)))
+	return tameName(r.words(r.decodeAs(charset, b)))
 }
 
 // charsetOf splits charset'language'text.

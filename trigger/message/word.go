@@ -27,8 +27,7 @@ func (r *reader) words(s string) string {
 	)
 	flush := func() {
 		if inWord {
-			t, _ := r.opts.Policy.Decode(charset, pending)
-			out.WriteString(valid(t))
+			out.WriteString(r.decodeAs(charset, pending))
 			pending, inWord = pending[:0], false
 		}
 	}
