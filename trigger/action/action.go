@@ -37,13 +37,14 @@ type Local interface {
 }
 
 // Server is a Definition that acts on the message where it is, on the server:
-// move, copy, flag, unflag, delete.
+// move, copy, flag, unflag, delete. Move and Copy also have a method Destination,
+// the mailbox where the message goes.
 type Server interface {
 	Definition
-	// Apply acts on the message with this UID. The caller has made sure that it
-	// is still the message it was.
-	Apply(ctx context.Context, m Mailbox, uid uint32) (Placed, error)
-	// Describe returns what Apply would do.
+	// Run acts on the message with this UID. The caller has made sure that it is
+	// still the message it was.
+	Run(ctx context.Context, m Mailbox, uid uint32) error
+	// Describe returns what Run would do.
 	Describe() string
 }
 
@@ -54,14 +55,6 @@ type Mailbox interface {
 	Move(ctx context.Context, uid uint32, dest string) (uidValidity, destUID uint32, err error)
 	Delete(ctx context.Context, uid uint32) error
 	Create(ctx context.Context, name string) error
-}
-
-// Placed is where a Server put the message: Mailbox is empty if it went nowhere, the
-// numbers are zero if the server did not tell them (RFC 4315, COPYUID).
-type Placed struct {
-	Mailbox     string
-	UIDValidity uint32
-	UID         uint32
 }
 
 // Run is what one attempt is given.

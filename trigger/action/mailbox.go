@@ -12,17 +12,17 @@ import (
 // Move puts the message into another mailbox.
 type Move struct {
 	Common
-	Destination
+	Target
 }
 
 // Copy puts a copy of the message into another mailbox.
 type Copy struct {
 	Common
-	Destination
+	Target
 }
 
-// Destination is where a message goes.
-type Destination struct {
+// Target is where a message goes.
+type Target struct {
 	Mailbox string `toml:"mailbox"`
 	Create  bool   `toml:"create"` // make the mailbox if it is missing
 }
@@ -49,12 +49,12 @@ type Delete struct{ Common }
 
 // Validate implements Definition.
 func (a *Move) Validate() []setting.Problem {
-	return append(a.check(needs{message: true}), a.Destination.validate()...)
+	return append(a.check(needs{message: true}), a.Target.validate()...)
 }
 
 // Validate implements Definition.
 func (a *Copy) Validate() []setting.Problem {
-	return append(a.check(needs{message: true}), a.Destination.validate()...)
+	return append(a.check(needs{message: true}), a.Target.validate()...)
 }
 
 // SetDefaults implements Definition.
@@ -76,36 +76,36 @@ func (a *Unflag) Validate() []setting.Problem {
 // Validate implements Definition.
 func (a *Delete) Validate() []setting.Problem { return a.check(needs{message: true}) }
 
-// Apply implements Server.
-func (a *Move) Apply(ctx context.Context, m Mailbox, uid uint32) (Placed, error) {
+// Run implements Server.
+func (a *Move) Run(ctx context.Context, m Mailbox, uid uint32) error {
 	return a.put(ctx, m, uid, m.Move)
 }
 
-// Apply implements Server.
-func (a *Copy) Apply(ctx context.Context, m Mailbox, uid uint32) (Placed, error) {
+// Run implements Server.
+func (a *Copy) Run(ctx context.Context, m Mailbox, uid uint32) error {
 	return a.put(ctx, m, uid, m.Copy)
 }
 
-// Apply implements Server.
-func (a *Flag) Apply(ctx context.Context, m Mailbox, uid uint32) (Placed, error) {
-	return Placed{}, m.StoreFlags(ctx, uid, true, a.Flags.Flags)
+// Run implements Server.
+func (a *Flag) Run(ctx context.Context, m Mailbox, uid uint32) error {
+	return m.StoreFlags(ctx, uid, true, a.Flags.Flags)
 }
 
-// Apply implements Server.
-func (a *Unflag) Apply(ctx context.Context, m Mailbox, uid uint32) (Placed, error) {
-	return Placed{}, m.StoreFlags(ctx, uid, false, a.Flags.Flags)
+// Run implements Server.
+func (a *Unflag) Run(ctx context.Context, m Mailbox, uid uint32) error {
+	return m.StoreFlags(ctx, uid, false, a.Flags.Flags)
 }
 
-// Apply implements Server.
-func (a *Delete) Apply(ctx context.Context, m Mailbox, uid uint32) (Placed, error) {
-	return Placed{}, m.Delete(ctx, uid)
+// Run implements Server.
+func (a *Delete) Run(ctx context.Context, m Mailbox, uid uint32) error {
+	return m.Delete(ctx, uid)
 }
 
 // Describe implements Server.
-func (a *Move) Describe() string { return "move to " + a.Destination.String() }
+func (a *Move) Describe() string { return "move to " + a.Target.String() }
 
 // Describe implements Server.
-func (a *Copy) Describe() string { return "copy to " + a.Destination.String() }
+func (a *Copy) Describe() string { return "copy to " + a.Target.String() }
 
 // Describe implements Server.
 func (a *Flag) Describe() string { return "set " + strings.Join(a.Flags.Flags, " ") }
@@ -117,7 +117,7 @@ func (a *Unflag) Describe() string { return "clear " + strings.Join(a.Flags.Flag
 func (a *Delete) Describe() string { return "delete from the mailbox" }
 
 // String says where, for people.
-func (d *Destination) String() string {
+func (d *Target) String() string {
 	if d.Create {
 		return fmt.Sprintf("%q, made if it is missing", d.Mailbox)
 	}
@@ -127,19 +127,19 @@ func (d *Destination) String() string {
 // put moves or copies. Only if the server refuses, and is told to make the
 // mailbox, and makes it, there is a second try: a mailbox that could be made was
 // not there, so the first try did nothing.
-func (d *Destination) put(ctx context.Context, m Mailbox, uid uint32,
-	op func(context.Context, uint32, string) (uint32, uint32, error)) (Placed, error) {
-	validity, to, err := op(ctx, uid, d.Mailbox)
+func (d *Target) put(ctx context.Context, m Mailbox, uid uint32,
+	op func(context.Context, uint32, string) (uint32, uint32, error)) error {
+	_, _, err := op(ctx, uid, d.Mailbox)
 	if err != nil && d.Create && ctx.Err() == nil && m.Create(ctx, d.Mailbox) == nil {
-		validity, to, err = op(ctx, uid, d.Mailbox)
+		_, _, err = op(ctx, uid, d.Mailbox)
 	}
-	if err != nil {
-		return Placed{}, err
-	}
-	return Placed{Mailbox: d.Mailbox, UIDValidity: validity, UID: to}, nil
+	return err
 }
 
-func (d *Destination) validate() []setting.Problem {
+// Destination returns the mailbox where the message goes.
+func (d *Target) Destination() string { return d.Mailbox }
+
+func (d *Target) validate() []setting.Problem {
 	switch {
 	case d.Mailbox == "":
 		return []setting.Problem{{Key: "mailbox", Text: `say where to: mailbox = "Archive"`}}
