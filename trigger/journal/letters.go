@@ -1,0 +1,145 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// letterID is a dead letter's id as people see it.
+func letterID(seq uint64) string { return strconv.FormatUint(seq, 10) }
+
+// DeadLetters returns the dead letters, the oldest first, without their messages: see Body.
+func (j *Journal) DeadLetters() ([]DeadLetter, error) {
+	var list []DeadLetter
+	err := j.view(func(tx *bolt.Tx) error {
+		return each(tx, bucketDead, func(k, v []byte) error {
+			seq, err := number(k)
+			if err != nil {
+				return err
+			}
+			d, err := decodeDead(seq, v)
+			list = append(list, d)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	kept := list[:0]
+	for _, d := range list {
+		if j.dead[d.Job.Seq] != nil { // else it is being taken away
+			kept = append(kept, d)
+		}
+	}
+	return kept, nil
+}
+
+// Unbury makes a dead letter a job again, durably: under a new Seq and the same
+// event id, its dead actions waiting as if never tried. Actions that are done or
+// skipped stay so, as does a finish that has begun.
+func (j *Journal) Unbury(id string) (*Job, error) {
+	seq, err := j.letter(id)
+	if err != nil {
+		return nil, err
+	}
+	var job *Job
+	err = j.view(func(tx *bolt.Tx) (err error) {
+		job, err = storedDead(tx, seq)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if job == nil {
+		return nil, fmt.Errorf("%w: %s", ErrNoLetter, id)
+	}
+	for i := range job.Actions {
+		if a := &job.Actions[i]; a.State == Dead || a.State == Waiting {
+			a.State, a.Attempt, a.Next, a.Since = Waiting, 0, time.Time{}, time.Time{}
+		}
+	}
+	c, err := j.unbury(seq, job)
+	if err != nil {
+		return nil, err
+	}
+	return job, c.Wait(context.Background())
+}
+
+func (j *Journal) unbury(seq uint64, job *Job) (*Commit, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return nil, err
+	}
+	d := j.dead[seq]
+	if d == nil {
+		return nil, fmt.Errorf("%w: %s", ErrNoLetter, letterID(seq))
+	}
+	o := &op{commit: newCommit()}
+	if err := o.putJob(j.next, job, d.body); err != nil {
+		return nil, err
+	}
+	o.put(bucketDead, be(seq), nil)
+	job.Seq = j.next
+	j.next++
+	j.reserve(o)
+	delete(j.dead, seq)
+	j.live[job.Seq] = newEntry(job, o.commit)
+	o.seqs = []uint64{seq, job.Seq}
+	return j.enqueue(o), nil
+}
+
+// Discard drops a dead letter and its message, durably.
+func (j *Journal) Discard(id string) error {
+	seq, err := j.letter(id)
+	if err != nil {
+		return err
+	}
+	c, err := j.discard(seq)
+	if err != nil {
+		return err
+	}
+	return c.Wait(context.Background())
+}
+
+func (j *Journal) discard(seq uint64) (*Commit, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return nil, err
+	}
+	d := j.dead[seq]
+	if d == nil {
+		return nil, fmt.Errorf("%w: %s", ErrNoLetter, letterID(seq))
+	}
+	o := &op{commit: newCommit(), seqs: []uint64{seq}}
+	delete(j.dead, seq)
+	o.endings = []ending{{seq: seq, line: j.nextLine, outcome: "discarded", when: j.now()}}
+	j.nextLine++
+	j.dropBody(o, d.body)
+	return j.enqueue(o), nil
+}
+
+// letter finds a dead letter and waits until it is durable.
+func (j *Journal) letter(id string) (uint64, error) {
+	seq, err := strconv.ParseUint(id, 10, 64)
+	if err != nil || letterID(seq) != id {
+		return 0, fmt.Errorf("%w: %q is no id", ErrNoLetter, id)
+	}
+	j.mu.Lock()
+	d, err := j.dead[seq], j.usable()
+	j.mu.Unlock()
+	switch {
+	case err != nil:
+		return 0, err
+	case d == nil:
+		return 0, fmt.Errorf("%w: %s", ErrNoLetter, id)
+	}
+	return seq, d.buried.Wait(context.Background())
+}
