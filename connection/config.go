@@ -189,9 +189,10 @@ func checkAddress(a string) string {
 	case strings.Contains(a, "://"):
 		rest := a[strings.Index(a, "://")+3:]
 		host, _, _ := strings.Cut(rest, "/")
-		return fmt.Sprintf("%q is a URL; give the host alone: %q", a, hostAlone(host))
+		host = host[strings.LastIndexByte(host, '@')+1:] // what is before it may be a password
+		return fmt.Sprintf("a URL is no address; give the host alone: %q", hostAlone(host))
 	case strings.ContainsAny(a, " \t\r\n\x00/@,;\"'"):
-		return fmt.Sprintf("%q is not a DNS name or an IP address", a)
+		return fmt.Sprintf("%q is not a DNS name or an IP address", a[strings.LastIndexByte(a, '@')+1:])
 	}
 	if _, err := netip.ParseAddr(a); err == nil {
 		return ""

@@ -231,13 +231,16 @@ func (c *Config) checkActions(k *checker) {
 // checkDestination refuses an action that would bring the message back into a
 // mailbox that the trigger watches: it would fire for ever.
 func (c *Config) checkDestination(k *checker, at string, a action.Definition) {
-	to, ok := a.(interface{ Goal() string })
-	if !ok {
-		return
+	var to string
+	switch a := a.(type) {
+	case *action.Move:
+		to = a.Mailbox
+	case *action.Copy:
+		to = a.Mailbox
 	}
 	for _, m := range c.Mailboxes {
-		if foldInbox(m) == foldInbox(to.Goal()) {
-			k.add(at+".mailbox", "%q is one of the trigger's own mailboxes: what comes there would fire it again", to.Goal())
+		if to != "" && foldInbox(m) == foldInbox(to) {
+			k.add(at+".mailbox", "%q is one of the trigger's own mailboxes: what comes there would fire it again", to)
 		}
 	}
 }

@@ -36,6 +36,9 @@ func (d *decoder) table(n *node, v reflect.Value) {
 			meant, hint := suggestKey(t, key)
 			d.problem(child, "unknown key%s", hint)
 			d.settle(join(n.path, meant))
+			if strings.HasSuffix(n.path, "]") {
+				d.settle(n.path) // a condition without operator, say
+			}
 			continue
 		}
 		if f.ref && child.kind == aString {
@@ -231,7 +234,7 @@ func (d *decoder) free(n *node, f field, v reflect.Value) {
 // source decodes one of the keys of a secret.
 func (d *decoder) source(n *node, f field, s *setting.Source) {
 	if f.part == command {
-		d.value(n, field{key: f.key}, reflect.ValueOf(&s.Command).Elem())
+		d.value(n, field{key: f.key, typ: reflect.TypeFor[[]string]()}, reflect.ValueOf(&s.Command).Elem())
 		return
 	}
 	if n.kind != aString {

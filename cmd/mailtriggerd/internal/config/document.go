@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -94,9 +95,17 @@ func decodeTOML(file, text string, values *map[string]any) (mistake *Problem) {
 	var e toml.ParseError
 	if errors.As(err, &e) {
 		p.Line, p.Key, p.Text = e.Position.Line, e.LastKey, syntaxText(e.Message)
+		if again := definedKey.FindStringSubmatch(e.Message); again != nil {
+			p.Key = again[1]
+		}
+		if strings.Contains(e.Message, `'\n'`) {
+			p.Line-- // it stopped at the end of the line before
+		}
 	}
 	return &p
 }
+
+var definedKey = regexp.MustCompile(`^Key '(.*)' (?:has|was) already `)
 
 // syntaxText says in own words what the toml package found. Its own messages
 // quote the text where it stopped, which may be a password that lacks its quotes.

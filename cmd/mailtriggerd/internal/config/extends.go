@@ -16,7 +16,8 @@ func inherits(t reflect.Type) bool {
 
 // extend gives each table of a section the keys of the table it extends, before
 // anything is decoded, so that a key given twice is no clash. It returns the
-// names that others extend.
+// names that others extend, and those that could not be completed: their lack of
+// keys need not be a mistake.
 func (ps *problems) extend(section *node) (bases map[string]bool) {
 	bases = map[string]bool{}
 	if section == nil || section.kind != aTable {
@@ -44,6 +45,7 @@ func (ps *problems) extendOne(section *node, name string, way []string, done, ba
 	table.remove("extends")
 	base := extends.text()
 	if base == "" {
+		bases[name] = true
 		if extends.kind != aString {
 			ps.problem(extends, "must be the name of a %s, not %s", section.path, extends.kind)
 		}
@@ -52,8 +54,10 @@ func (ps *problems) extendOne(section *node, name string, way []string, done, ba
 	way = append(way, name)
 	switch target := section.keys[base]; {
 	case slices.Contains(way, base):
+		bases[name] = true
 		ps.problem(extends, "goes in a circle: %s", strings.Join(append(way, base), " -> "))
 	case target == nil:
+		bases[name] = true
 		ps.problem(extends, "unknown %s %q%s", section.path, base, suggest(base, without(section.order, name)))
 	default:
 		ps.extendOne(section, base, way, done, bases)

@@ -1,12 +1,16 @@
 package config
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A feature is something that the configuration can already name and this
 // version cannot do. Saying so is better than calling the key unknown, and far
 // better than ignoring it.
 type feature struct {
-	path string           // where: "*" is any key, "[]" any item of an array, "**" any path
+	path string           // where: "*" is any key, "[]" any item of an array
 	when func(*node) bool // which values; nil: all
 	what string
 }
@@ -70,17 +74,20 @@ func (ps *problems) postpone(top *node) {
 	}
 }
 
+// essential are the keys without which a condition or an action says nothing.
+var essential = []string{"type", "field", "any", "all", "none"}
+
 // strike follows path from n and reports whether n itself goes.
 func (ps *problems) strike(n *node, path string, f feature) bool {
 	if path == "" {
 		if f.when != nil && !f.when(n) {
 			return false
 		}
-		said := f.what
+		value := ""
 		if n.kind == aString && f.when != nil {
-			said = n.text() + ": " + f.what
+			value = fmt.Sprintf("%q is ", n.text())
 		}
-		ps.problem(n, "not available in this version (%s)", said)
+		ps.problem(n, "%snot available in this version (%s)", value, f.what)
 		return true
 	}
 	if rest, found := strings.CutPrefix(path, "[]"); found {
@@ -99,12 +106,12 @@ func (ps *problems) strike(n *node, path string, f feature) bool {
 		end = len(path)
 	}
 	key, rest := path[:end], strings.TrimPrefix(path[end:], ".")
-	for _, k := range append([]string(nil), n.order...) {
+	for _, k := range slices.Clone(n.order) {
 		if key != "*" && key != k || !ps.strike(n.keys[k], rest, f) {
 			continue
 		}
 		n.remove(k)
-		if k == "type" || k == "field" { // without it the table says nothing
+		if slices.Contains(essential, k) {
 			return true
 		}
 	}
