@@ -105,10 +105,7 @@ func (c *Config) SetDefaults() {
 		setDefault(&c.Limit.Over, "skip")
 	}
 	for _, a := range c.Actions {
-		if a, ok := a.(interface{ SetDefaults() }); ok {
-			a.SetDefaults()
-		}
-		setDefault(&a.Base().Name, a.Base().Type)
+		a.SetDefaults()
 	}
 }
 

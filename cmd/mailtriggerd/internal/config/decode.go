@@ -34,7 +34,7 @@ func (d *decoder) table(n *node, v reflect.Value) {
 		f, known := fieldOf(t, key)
 		if !known {
 			meant, hint := suggestKey(t, key)
-			d.problem(child, "unknown key%s", hint)
+			d.problem(child, "unknown key %q%s", key, hint)
 			d.settle(join(n.path, meant))
 			if strings.HasSuffix(n.path, "]") {
 				d.settle(n.path) // a condition without operator, say
@@ -287,15 +287,15 @@ func (d *decoder) action(n *node) action.Definition {
 	typ := n.get("type")
 	switch {
 	case typ == nil:
-		d.missing(n, "type", "write one of "+strings.Join(actionTypes, ", "))
+		d.missing(n, "type", `it says what the action does: type = "exec"`)
 		return nil
 	case typ.kind != aString:
 		d.problem(typ, "must be a string, not %s", typ.kind)
 		return nil
 	}
 	def, err := action.New(typ.text())
-	if err != nil || def == nil {
-		d.problem(typ, "unknown action type %q%s", typ.text(), suggest(typ.text(), actionTypes))
+	if err != nil {
+		d.problem(typ, "unknown action type %q%s", typ.text(), suggest(typ.text(), action.Types()))
 		return nil
 	}
 	d.table(n, reflect.ValueOf(def).Elem())

@@ -8,9 +8,6 @@ import (
 	"mailtrigger/connection/setting"
 )
 
-// actionTypes are the types of action there are, as people are told of them.
-var actionTypes = []string{"exec", "webhook", "save", "save_attachments", "append", "mail", "forward", "reply", "move", "copy", "flag", "unflag", "delete"}
-
 // suggest returns `; did you mean "work"?` for the likest of known, or what is
 // known if nothing is like it and it is short.
 func suggest(name string, known []string) string {
@@ -30,8 +27,11 @@ func suggest(name string, known []string) string {
 // to t ("" if nothing is near), and the hint that says so.
 func suggestKey(t reflect.Type, key string) (meant, hint string) {
 	known := keysOf(t)
+	if say, found := sayings[fold(key)]; found {
+		return "", "; " + say
+	}
 	if meant = meaning(t, key, known); meant != "" {
-		return meant, fmt.Sprintf("; did you mean %s?", meant)
+		return meant, fmt.Sprintf("; did you mean %q?", meant)
 	}
 	if len(known) <= 12 {
 		return "", "; there is " + strings.Join(known, ", ")
@@ -68,8 +68,8 @@ func keysOf(t reflect.Type) []string {
 
 // findKey looks for a key in the table t and the tables below it, and returns its path relative to t.
 func findKey(t reflect.Type, key string) (string, bool) {
-	if path, found := strings.CutPrefix(key, "="); found { // the word is the answer itself
-		return path, true
+	if key == "extends" {
+		return key, inherits(t)
 	}
 	head, rest, dotted := strings.Cut(key, ".")
 	if f, found := fieldOf(t, head); found {
@@ -163,9 +163,9 @@ var words = map[string][]string{
 	"proxydomain":           {"domain", "proxy.domain"},
 	"usecredentials":        {"use_credentials", "proxy.use_credentials"},
 	"connectiontimeout":     {"timeout"},
-	"inherit":               {"=extends"},
+	"inherit":               {"extends"},
+	"base":                  {"extends"},
 	"provider":              {"preset", "provider"},
-	"name":                  {"=the table's own name ([connection.NAME], [trigger.NAME])"},
 
 	"connections":       {"connection"},
 	"mailbox":           {"mailboxes"},
@@ -185,8 +185,6 @@ var words = map[string][]string{
 	"regex":             {"matches", "regex"},
 	"regexp":            {"matches", "regex"},
 	"match":             {"match", "matches"},
-	"operator":          {"=one of is, is_not, contains, not_contains, matches, not_matches, glob, above, below as a key of its own"},
-	"value":             {"=one of is, is_not, contains, not_contains, matches, not_matches, glob, above, below as a key of its own"},
 	"greater":           {"above"},
 	"less":              {"below"},
 	"cmd":               {"command"},
@@ -219,6 +217,15 @@ var words = map[string][]string{
 	"refreshtoken":      {"refresh_token_file"},
 	"maxattachmentsize": {"max_size"},
 }
+
+// sayings are for words that no key stands for.
+var sayings = map[string]string{
+	"name":     "the table's own name is the name: [connection.NAME], [trigger.NAME]",
+	"operator": operators,
+	"value":    operators,
+}
+
+const operators = `the operator is the key: is = "...", or is_not, contains, not_contains, matches, not_matches, glob, above, below`
 
 // fold takes what does not matter from a spelling.
 func fold(s string) string {

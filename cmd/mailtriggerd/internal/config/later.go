@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"mailtrigger/trigger/action"
 )
 
 // A feature is something that the configuration can already name and this
@@ -18,7 +20,7 @@ type feature struct {
 // later is all that this version cannot do. A line goes when its feature comes.
 var later = []feature{
 	{"smtp", nil, "sending mail"},
-	{"trigger.*.action[].type", oneOf("mail", "forward", "reply"), "sending mail"},
+	{"trigger.*.action[].type", func(n *node) bool { return action.Later(n.text()) }, "this type of action"},
 	{"trigger.*.action[].for_each", oneOf("attachment"), "one run an attachment"},
 	{"trigger.*.action[].when", oneOf("silence", "dead"), "actions at silence and dead letters"},
 	{"trigger.*.expression", nil, "expressions"},

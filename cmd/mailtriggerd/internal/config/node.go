@@ -39,7 +39,7 @@ const (
 
 // String returns the kind with its article, for people.
 func (k kind) String() string {
-	return [...]string{"a table", "an array", "a string", "an integer", "a number", "a boolean", "a date or time"}[k]
+	return [...]string{"a table", "an array", "a string", "an integer", "a decimal number", "a boolean", "a date or time"}[k]
 }
 
 // build makes nodes of a decoded value and its place.

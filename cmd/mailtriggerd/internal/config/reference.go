@@ -120,14 +120,12 @@ func (w *walker) section(path string, t reflect.Type) {
 
 // actions notes the keys of each type of action.
 func (w *walker) actions(path string) {
-	for _, typ := range actionTypes {
+	for _, typ := range action.Types() {
 		def, err := action.New(typ)
-		if err != nil || def == nil {
+		if err != nil {
 			continue
 		}
-		if d, ok := def.(interface{ SetDefaults() }); ok {
-			d.SetDefaults()
-		}
+		def.SetDefaults()
 		w.table(path+" "+typ, reflect.ValueOf(def).Elem())
 	}
 }

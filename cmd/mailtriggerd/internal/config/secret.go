@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -45,11 +46,20 @@ func (l *loader) guardFile(file string) {
 		return
 	}
 	for _, s := range l.secrets {
-		if s.field.part == literal && s.at.file == file {
+		if s.field.part == literal && s.at.file == file && !isPublic(s) {
 			l.list = append(l.list, Problem{file, s.at.line, s.at.path, fmt.Sprintf("this file holds a secret here and everybody on this machine can read it; run: chmod o-rwx %s", file)})
 			return
 		}
 	}
+}
+
+// isPublic reports whether a literal is no secret after all: a URL without a password in it.
+func isPublic(s secret) bool {
+	if s.field.key != "url" {
+		return false
+	}
+	u, err := url.Parse(s.at.text())
+	return err == nil && u.User == nil
 }
 
 // look reports a secret that cannot be read. Programs are not run for it. A
