@@ -98,8 +98,8 @@ func decodeTOML(file, text string, values *map[string]any) (mistake *Problem) {
 		if again := definedKey.FindStringSubmatch(e.Message); again != nil {
 			p.Key = again[1]
 		}
-		if strings.Contains(e.Message, `'\n'`) {
-			p.Line-- // it stopped at the end of the line before
+		if strings.Contains(e.Message, "table") && strings.Contains(e.Message, `'\n'`) {
+			p.Line-- // it stopped at the end of the line before, and is corrected in other messages
 		}
 	}
 	return &p
