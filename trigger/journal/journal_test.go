@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -88,7 +87,7 @@ func TestAcceptSurvives(t *testing.T) {
 		Mailboxes: []MailboxUpdate{{Mailbox: inbox, State: MailboxState{UIDValidity: 7, UIDNext: 5, FirstSeen: time.Unix(1e9, 5), Held: "why"}}},
 		Cursors: []CursorUpdate{{Mailbox: inbox, Trigger: "invoices",
 			Cursor: Cursor{UIDValidity: 7, UID: 4, Backfill: []Range{{1, 2}, {9, 12}}, BackfillPos: 2}}},
-		Seen:  []SeenUpdate{{Mailbox: inbox, Hashes: []uint64{1, 2, 3}}},
+		Seen:  []SeenUpdate{{Mailbox: inbox, Seen: []Seen{{1, 1}, {2, 2}, {3, 3}}}},
 		State: map[string][]byte{"invoices/count": []byte("3"), "other": {}},
 	}))
 	for i, job := range []*Job{a, b, c, d} {
@@ -116,7 +115,7 @@ func TestAcceptSurvives(t *testing.T) {
 			t.Error("a cursor that is not there was found")
 		}
 		seen, err := j.Seen(inbox)
-		if err != nil || !maps.Equal(seen, map[uint64]struct{}{1: {}, 2: {}, 3: {}}) {
+		if err != nil || !slices.Equal(seen, []Seen{{1, 1}, {2, 2}, {3, 3}}) {
 			t.Errorf("seen %v, %v", seen, err)
 		}
 		state, err := j.State("invoices/")

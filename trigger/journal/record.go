@@ -271,23 +271,27 @@ func decodeNumber(v []byte) (uint64, error) {
 	return n, d.end()
 }
 
-// encodeSeen and decodeSeen: one chunk of identity hashes.
-func encodeSeen(hashes []uint64) []byte {
-	e := newEncoder(kindSeen, 8*len(hashes))
-	for _, h := range hashes {
-		e.fixed64(h)
+// seenEntry is the size of an entry of an identity set.
+const seenEntry = 12
+
+// encodeSeen and decodeSeen: one chunk of an identity set.
+func encodeSeen(entries []Seen) []byte {
+	e := newEncoder(kindSeen, seenEntry*len(entries))
+	for _, s := range entries {
+		e.fixed32(s.UID)
+		e.fixed64(s.Hash)
 	}
 	return e.seal()
 }
 
-func decodeSeen(v []byte) ([]uint64, error) {
+func decodeSeen(v []byte) ([]Seen, error) {
 	d := unseal(kindSeen, v)
-	hashes := make([]uint64, 0, seenChunk)
+	entries := make([]Seen, 0, seenChunk)
 	for d.err == nil && len(d.b) > 0 {
-		if len(hashes) == seenChunk {
-			d.fail("a chunk has too many hashes")
+		if len(entries) == seenChunk {
+			d.fail("a chunk has too many entries")
 		}
-		hashes = append(hashes, d.fixed64())
+		entries = append(entries, Seen{UID: d.fixed32(), Hash: d.fixed64()})
 	}
-	return hashes, d.end()
+	return entries, d.end()
 }

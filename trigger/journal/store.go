@@ -25,7 +25,7 @@ type Store interface {
 	Mailboxes() map[MailboxKey]MailboxState
 	Cursor(key MailboxKey, trigger string) (Cursor, bool)
 	State(prefix string) (map[string][]byte, error)
-	Seen(key MailboxKey) (map[uint64]struct{}, error)
+	Seen(key MailboxKey) ([]Seen, error)
 	History(n int) []HistoryEntry
 
 	Health() error

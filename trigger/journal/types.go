@@ -169,11 +169,18 @@ type CursorUpdate struct {
 	Delete  bool
 }
 
-// SeenUpdate adds identity hashes to a mailbox's set.
+// SeenUpdate adds messages to a mailbox's identity set.
 type SeenUpdate struct {
 	Mailbox MailboxKey
-	Hashes  []uint64
+	Seen    []Seen
 	Reset   bool // forget the set first
+}
+
+// Seen is a message that was seen: its UID then, and a hash by which it is known
+// again when the UID is no longer good.
+type Seen struct {
+	UID  uint32
+	Hash uint64
 }
 
 // Burial makes a job a dead letter.
