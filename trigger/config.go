@@ -107,6 +107,7 @@ func (c *Config) SetDefaults() {
 	for _, a := range c.Actions {
 		a.SetDefaults()
 	}
+	action.Distinguish(c.Actions)
 }
 
 func setDefault[T comparable](v *T, to T) {

@@ -111,6 +111,10 @@ func (f field) section() bool {
 
 // section notes the keys of tables that have names.
 func (w *walker) section(path string, t reflect.Type) {
+	if like := w.seen[t]; like != "" {
+		w.keys = append(w.keys, Key{Name: path + ".NAME", Type: "table like `[" + like + "]`"})
+		return
+	}
 	table := reflect.New(t)
 	if d, ok := table.Interface().(interface{ SetDefaults() }); ok {
 		d.SetDefaults()
