@@ -95,6 +95,36 @@ var extensions = map[string]string{
 	"text/vcard": ".vcf", "text/x-vcard": ".vcf", "text/xml": ".xml", "video/quicktime": ".mov",
 }
 
+// typeOf guesses a type by a file's name.
+func typeOf(name string) string {
+	i := strings.LastIndexByte(name, '.')
+	if i < 0 {
+		return "application/octet-stream"
+	}
+	switch ext := strings.ToLower(name[i:]); ext {
+	case ".txt":
+		return "text/plain"
+	case ".jpg", ".jpeg":
+		return "image/jpeg"
+	case ".png", ".gif", ".bmp":
+		return "image/" + ext[1:]
+	case ".eml":
+		return "message/rfc822"
+	case ".rtf":
+		return "application/rtf"
+	case ".xml":
+		return "application/xml"
+	case ".asc", ".p7m", ".p7s", ".vcf", ".bin", ".tif":
+	default:
+		for t, e := range extensions {
+			if e == ext {
+				return t
+			}
+		}
+	}
+	return "application/octet-stream"
+}
+
 // An origin is where the encoded bytes of a part are: a piece of the raw
 // message, or of the decoded bytes of another part, which are decoded anew when
 // they are asked for so that nothing decoded is kept.
@@ -102,7 +132,7 @@ type origin struct {
 	raw        []byte  // of the message; nil if in another part
 	outer      *origin // the other part
 	begin, end int
-	encoding   encoding
+	encoding   transfer
 }
 
 // bytes returns the encoded bytes.
@@ -196,7 +226,8 @@ func (r *reader) short(s string) string {
 		return s
 	}
 	r.defects.add(DefectNameLimit)
-	return strings.ToValidUTF8(s[:MaxName], "")
+	s, _ = cut(s, MaxName)
+	return s
 }
 
 // references returns the content ids that an HTML text refers to.

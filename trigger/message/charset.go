@@ -5,6 +5,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/transform"
+
 	"mailtrigger/codepage"
 )
 
@@ -15,11 +18,99 @@ func (r *reader) decodeAs(label string, b []byte) string {
 	return valid(s)
 }
 
-// text decodes a body's bytes by the policy; label is the charset declared.
-func (r *reader) text(label string, data []byte) (string, codepage.Choice) {
-	s, c := r.opts.Policy.Decode(label, data)
+// large is from how many bytes on a text is decoded piece by piece. A policy
+// decodes a text as a whole with each page it tries, which is fine for what a
+// person writes, not for megabytes.
+const large = 256 << 10
+
+// text decodes a body's bytes by the policy to at most limit bytes; label is the
+// charset declared. all is false if there would be more.
+func (r *reader) text(label string, data []byte, limit int) (s string, c codepage.Choice, all bool) {
+	if len(data) < large {
+		s, c = r.opts.Policy.Decode(label, data)
+		s, all = cut(lines(valid(s)), limit)
+	} else {
+		c = r.opts.Policy.Choose(label, sample(data))
+		s, all = decodeLarge(c.Page.Encoding, data, limit)
+	}
 	r.defects.add(c.Defect)
-	return lines(valid(s)), c
+	return s, c, all
+}
+
+// sample is the part of a large text that says most of its charset: what
+// follows the first character that is not ASCII.
+func sample(data []byte) []byte {
+	for i, c := range data {
+		if c >= utf8.RuneSelf || c == 0x1b || c == 0 {
+			i &^= 3 // a unit's border in UTF-16 and UTF-32
+			for i > 0 && data[i-1] >= utf8.RuneSelf {
+				i-- // and a character's
+			}
+			return data[i:min(len(data), i+large)]
+		}
+	}
+	return data[:large]
+}
+
+// decodeLarge decodes twice, first to know the size: what grows as it is
+// written takes three times its memory.
+func decodeLarge(e encoding.Encoding, data []byte, limit int) (s string, all bool) {
+	size := 0
+	pieces(e, data, func(p []byte) bool { size += len(p); return size <= limit })
+	var b strings.Builder
+	b.Grow(min(size, limit))
+	all = true
+	pieces(e, data, func(p []byte) bool {
+		if b.Len()+len(p) > limit {
+			part, _ := cut(string(p), limit-b.Len())
+			b.WriteString(part)
+			all = false
+			return false
+		}
+		b.Write(p)
+		return true
+	})
+	return valid(b.String()), all
+}
+
+// pieces decodes data in small pieces, line ends made LF, until put has enough.
+func pieces(e encoding.Encoding, data []byte, put func(p []byte) bool) {
+	var (
+		d   = e.NewDecoder()
+		buf [16 << 10]byte
+		crs int // carriage returns not yet put
+		end = []byte("\n")
+	)
+	for done := false; !done; {
+		n, used, err := d.Transform(buf[:], data, true)
+		data = data[used:]
+		done = err != transform.ErrShortDst || n == 0 && used == 0
+		for p := buf[:n]; len(p) > 0; {
+			if p[0] == '\r' {
+				crs++
+				p = p[1:]
+				continue
+			}
+			if p[0] != '\n' {
+				for ; crs > 0; crs-- {
+					if !put(end) {
+						return
+					}
+				}
+			}
+			crs = 0
+			i := bytes.IndexByte(p, '\r')
+			if i < 0 {
+				i = len(p)
+			}
+			if !put(p[:i]) {
+				return
+			}
+			p = p[i:]
+		}
+	}
+	for ; crs > 0 && put(end); crs-- {
+	}
 }
 
 // header decodes bytes of a header field, encoded words untouched. Its ASCII
@@ -70,7 +161,7 @@ func valid(s string) string {
 	return strings.ToValidUTF8(strings.TrimPrefix(s, "\ufeff"), "\ufffd")
 }
 
-// lines gives s line ends of LF.
+// lines gives s line ends of LF. CR CR LF is one line end, a CR alone is another.
 func lines(s string) string {
 	if strings.IndexByte(s, '\r') < 0 {
 		return s
@@ -84,14 +175,11 @@ func lines(s string) string {
 			return b.String()
 		}
 		b.WriteString(s[:i])
-		s = s[i:]
-		for len(s) > 1 && s[0] == '\r' && s[1] == '\r' {
-			s = s[1:] // CR CR LF is one line end
+		rest := strings.TrimLeft(s[i:], "\r")
+		if !strings.HasPrefix(rest, "\n") {
+			b.WriteString(strings.Repeat("\n", len(s)-i-len(rest)))
 		}
-		if len(s) < 2 || s[1] != '\n' {
-			b.WriteByte('\n')
-		}
-		s = s[1:]
+		s = rest
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // tag's attributes.
 func htmlText(s string) string {
 	w := htmlWriter{}
-	w.out.Grow(len(s) / 2)
+	w.out.Grow(len(s))
 	for s != "" {
 		i := strings.IndexByte(s, '<')
 		if i < 0 {
@@ -25,7 +25,10 @@ func htmlText(s string) string {
 		}
 		s = w.markup(s[i:])
 	}
-	return strings.TrimSpace(w.out.String()) + "\n"
+	if w.begun {
+		w.out.WriteByte('\n')
+	}
+	return strings.TrimLeft(w.out.String(), " \t\n")
 }
 
 // An htmlWriter writes text with blanks collapsed and lines where blocks begin and end.

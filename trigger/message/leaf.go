@@ -59,6 +59,9 @@ func (w *walker) leaf(ct parameters, fields []field, p place, begin, end int) []
 	if !w.isText(ct, fields, p) {
 		slot := w.attach(ct, fields, p, e)
 		w.locate(slot, begin, end)
+		if slot >= 0 && isTNEF(&w.m.Attachments[slot]) {
+			w.unpackTNEF(slot)
+		}
 		return nil
 	}
 	if w.leaves++; w.leaves > MaxParts {
@@ -80,11 +83,11 @@ func (w *walker) leaf(ct parameters, fields []field, p place, begin, end int) []
 	if isHTML && label == "" {
 		label = metaCharset(data)
 	}
-	s, choice := w.text(label, data)
-	if len(s) > *left {
-		s, all = cut(s, *left), false
+	if !isHTML {
+		data = w.uuFiles(data, e, begin, end)
 	}
-	if !all {
+	s, choice, whole := w.text(label, data, *left)
+	if !all || !whole {
 		w.defects.add(DefectTextLimit)
 	}
 	*left -= len(s)
@@ -100,15 +103,15 @@ func (w *walker) leaf(ct parameters, fields []field, p place, begin, end int) []
 	return []fragment{f}
 }
 
-// cut returns at most n bytes of s, whole characters.
-func cut(s string, n int) string {
+// cut returns at most n bytes of s, whole characters, and whether that is all.
+func cut(s string, n int) (string, bool) {
 	if len(s) <= n {
-		return s
+		return s, true
 	}
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
-	return s[:n]
+	return s[:n], false
 }
 
 // looksBase64 reports whether a body said to be base64 is. Plain words under
@@ -174,7 +177,7 @@ func (w *walker) disposition(ct parameters, fields []field) (disposition, name s
 
 // attach adds an attachment, whose bytes locate names later, and returns its
 // index; -1 if there are too many.
-func (w *walker) attach(ct parameters, fields []field, p place, e encoding) int {
+func (w *walker) attach(ct parameters, fields []field, p place, e transfer) int {
 	if w.leaves++; w.leaves > MaxParts {
 		w.defects.add(DefectPartLimit)
 		return -1
@@ -287,8 +290,8 @@ func (r *reader) finish() {
 		plain = append(plain, f)
 	}
 	m.Text, m.HTML = join(plain)
-	if len(m.Text) > MaxText {
-		m.Text = cut(m.Text, MaxText)
+	var all bool
+	if m.Text, all = cut(m.Text, MaxText); !all {
 		r.defects.add(DefectTextLimit)
 	}
 	shown := references(m.HTML)

@@ -65,7 +65,8 @@ func shorten(s string) string {
 	if i := strings.LastIndexByte(s, '.'); i > 0 && len(s)-i <= 20 {
 		ext = s[i:]
 	}
-	return strings.TrimRight(cut(s, maxSafeName-1-len(ext)), ". ") + ext
+	s, _ = cut(s, maxSafeName-1-len(ext))
+	return strings.TrimRight(s, ". ") + ext
 }
 
 // reserved reports whether Windows takes a name as a device, with any extension.

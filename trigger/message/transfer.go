@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// An encoding is a Content-Transfer-Encoding.
-type encoding uint8
+// A transfer is a Content-Transfer-Encoding.
+type transfer uint8
 
 const (
-	identity encoding = iota // 7bit, 8bit, binary
+	identity transfer = iota // 7bit, 8bit, binary
 	quotedPrintable
 	base64Encoding
 	uuencode
 )
 
 // transferEncoding reads a Content-Transfer-Encoding field (RFC 2045, section 6).
-func (r *reader) transferEncoding(fields []field) encoding {
+func (r *reader) transferEncoding(fields []field) transfer {
 	v, ok := get(fields, "Content-Transfer-Encoding")
 	if !ok {
 		return identity
@@ -59,7 +59,7 @@ type decoder interface {
 }
 
 // newDecoder returns a decoder of src; not for identity, which needs none.
-func newDecoder(e encoding, src []byte) decoder {
+func newDecoder(e transfer, src []byte) decoder {
 	switch e {
 	case quotedPrintable:
 		return &qpDecoder{src: src}
@@ -81,7 +81,7 @@ type decodeReader struct {
 }
 
 // newDecodeReader returns the decoded bytes of src as a stream.
-func newDecodeReader(e encoding, src []byte) io.Reader {
+func newDecodeReader(e transfer, src []byte) io.Reader {
 	if e == identity {
 		return bytes.NewReader(src)
 	}
@@ -129,7 +129,7 @@ func (r *decodeReader) fill() {
 
 // decode returns at most limit decoded bytes, and whether that is all. For
 // identity they are src's own.
-func (r *reader) decode(e encoding, src []byte, limit int) (b []byte, all bool) {
+func (r *reader) decode(e transfer, src []byte, limit int) (b []byte, all bool) {
 	if e == identity {
 		if len(src) > limit {
 			return src[:limit], false

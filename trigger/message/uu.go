@@ -4,6 +4,69 @@ import (
 	"bytes"
 )
 
+// uuFiles takes the uuencoded files out of a text, as mail had them before
+// MIME, makes attachments of them and returns the text without. data is what
+// raw[begin:end] holds, decoded.
+func (w *walker) uuFiles(data []byte, e transfer, begin, end int) []byte {
+	var rest []byte // data up to done, without files; nil: no file yet
+	done := 0
+	for at := 0; at < len(data); {
+		i := bytes.Index(data[at:], []byte("begin "))
+		if i < 0 {
+			break
+		}
+		at += i
+		line, next := lineAt(data, at)
+		if at > 0 && data[at-1] != '\n' || !isUUBegin(line) {
+			at += len("begin ")
+			continue
+		}
+		from := at
+		last, ended := uuEnd(data, next)
+		if at = last; last == next {
+			continue // a sentence that begins so
+		}
+		if !ended {
+			w.defects.add(DefectUUEncode)
+		}
+		if w.leaves++; w.leaves > MaxParts {
+			w.defects.add(DefectPartLimit)
+			break
+		}
+		_, name, _ := bytes.Cut(line[len("begin "):], []byte(" "))
+		o := w.origin(begin+from, begin+last, uuencode)
+		if e != identity {
+			o = &origin{outer: w.origin(begin, end, e), begin: from, end: last, encoding: uuencode}
+		}
+		a := Attachment{Name: w.short(tameName(w.words(w.header(bytes.TrimSpace(name))))), Disposition: "attachment", origin: o}
+		a.ContentType = typeOf(a.Name)
+		w.measure(&a, data[from:last])
+		w.m.Attachments = append(w.m.Attachments, a)
+		rest = append(rest, data[done:from]...)
+		done = last
+	}
+	if rest == nil && done == 0 {
+		return data
+	}
+	return append(rest, data[done:]...)
+}
+
+// uuEnd returns where the uuencoded lines from pos on end, behind "end" if
+// there is one.
+func uuEnd(data []byte, pos int) (last int, ended bool) {
+	for pos < len(data) {
+		line, next := lineAt(data, pos)
+		if bytes.Equal(bytes.TrimRight(line, " \t"), []byte("end")) {
+			return next, true
+		}
+		if _, ok := uuLine(line); !ok && len(line) > 0 {
+			break
+		}
+		pos = next
+	}
+	return pos, false
+}
+
 // A uuDecoder decodes uuencode line by line: from the line behind "begin" to
 // "end". Lines that are none are skipped.
 type uuDecoder struct {

@@ -21,7 +21,7 @@ type walker struct {
 }
 
 // origin returns where raw[begin:end] comes from.
-func (w *walker) origin(begin, end int, e encoding) *origin {
+func (w *walker) origin(begin, end int, e transfer) *origin {
 	if w.outer != nil {
 		return &origin{outer: w.outer, begin: begin, end: end, encoding: e}
 	}
@@ -152,6 +152,11 @@ func (w *walker) multipart(sub string, ct parameters, fields []field, p place) (
 		ended bool
 	)
 	for level := w.depth; d.level == level; {
+		if w.leaves > MaxParts { // enough: only the end is of interest
+			ended = ended || d.closing
+			d = w.seek(w.pos)
+			continue
+		}
 		if !d.closing {
 			var f []fragment
 			f, d = w.part(place{sub, len(parts), p.nested, p.report || sub == "report"})
