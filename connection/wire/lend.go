@@ -1,0 +1,350 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// lent is what an IMAP client gets to read and write: whole responses in forms
+// that go-imap survives, and no way to close the connection or to set deadlines.
+type lent struct {
+	link *Link
+
+	// Owned by the reader.
+	buf     []byte
+	out     []byte // rewritten, not yet read by the client
+	numbers []uint32
+	held    []byte // the tagged reply that follows the numbers
+	search  bool   // there was a SEARCH response
+	fetch   fetch
+	mute    bool  // the rest of the response began before the client came
+	stream  bool  // bytes of the body literal go to the client
+	greeted bool  // the greeting has passed
+	chatter int64 // since the last tagged reply
+	fetches int
+
+	reading sync.Mutex // held by Read
+
+	mu   sync.Mutex
+	sent sent
+	off  bool          // taken back
+	quit bool          // being taken back: Close is no end of the link
+	idle chan struct{} // closed when no command waits, or the link has died; nil: nobody wants to know
+}
+
+// Lend gives the link to an IMAP client, which gets whole and sane responses
+// only. The server's own greeting is let through if greeting is "", and must be
+// one; else the client is greeted with the line given, for example
+// "* PREAUTH [CAPABILITY IMAP4rev1 IDLE] back".
+//
+// The connection ignores deadlines: SetProgressTimeout rules. Errors that it
+// returns are those of Err. It is an error that ends the link if the client
+// closes it outside of Reclaim.
+func (l *Link) Lend(greeting string) net.Conn {
+	c := &lent{link: l, mute: l.scan.midway()}
+	l.scan.numbers = nil
+	if greeting != "" {
+		c.greeted = true
+		c.out = []byte(strings.TrimRight(greeting, "\r\n") + "\r\n")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.lent != nil:
+		c.off = true
+		l.setErr(errLent)
+	case l.parked != nil:
+		c.off = true
+		l.setErr(errParked)
+	default:
+		l.lent = c
+	}
+	return c
+}
+
+// Reclaim takes the link back. It waits until no command of the client's is
+// outstanding, at most the progress timeout, wakes the client's reader with an
+// end of file, and calls closeClient, which must wait until the client has ended
+// (imapclient's Close does). Bytes that were read but not yet understood stay in
+// the link; what the client has not read any more was seen by the guard, and
+// wakes the parked link if it is news. If an error is returned, the link has ended.
+func (l *Link) Reclaim(closeClient func() error) error {
+	l.mu.Lock()
+	c := l.lent
+	l.mu.Unlock()
+	if c == nil {
+		return errors.New("wire: the connection is not lent")
+	}
+	c.drain()
+	c.mu.Lock()
+	c.off, c.quit = true, true
+	l.conn.SetReadDeadline(time.Unix(1, 0)) // a read timeout is harmless to TLS, in mid-record too
+	c.mu.Unlock()
+	if closeClient != nil {
+		closeClient() // what it returns is what the reader saw: Err has it
+	}
+	c.reading.Lock() // its last read has ended
+	defer c.reading.Unlock()
+	c.buf = nil
+	l.conn.SetDeadline(time.Time{})
+	l.settle()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lent = nil
+	return l.err
+}
+
+// setErr ends the link for misuse; l.mu is held.
+func (l *Link) setErr(err error) {
+	if l.err == nil {
+		l.err = err
+		l.low.Close()
+	}
+}
+
+// drain waits until no command is outstanding.
+func (c *lent) drain() {
+	c.mu.Lock()
+	if len(c.sent.commands) == 0 || c.link.Err() != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.idle = make(chan struct{})
+	idle, waiting := c.idle, c.sent.waiting()
+	c.mu.Unlock()
+	d := c.link.timeout
+	if d <= 0 {
+		d = time.Minute
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-idle:
+	case <-timer.C:
+		c.link.fail(&TimeoutError{waiting, d})
+	}
+}
+
+// wake ends drain's wait.
+func (c *lent) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.idle != nil {
+		close(c.idle)
+		c.idle = nil
+	}
+}
+
+// Read returns bytes for the client.
+func (c *lent) Read(p []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	l := c.link
+	for {
+		if c.isOff() {
+			return 0, io.EOF
+		}
+		if len(c.out) == 0 {
+			c.refill()
+		}
+		if len(c.out) > 0 {
+			n := copy(p, c.out)
+			if c.out = c.out[n:]; len(c.out) == 0 {
+				c.out = nil
+			}
+			return n, nil
+		}
+		if err := l.Err(); err != nil {
+			return 0, err
+		}
+		if c.stream && len(l.in) == 0 {
+			if n, err := c.through(p); n > 0 || err != nil {
+				return n, err
+			}
+			continue
+		}
+		if len(l.in) == 0 {
+			if err := c.fill(); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if err := c.step(); err != nil {
+			c.out = nil
+			return 0, l.fail(err)
+		}
+	}
+}
+
+// through reads bytes of a body literal straight into the client's buffer.
+func (c *lent) through(p []byte) (int, error) {
+	s := &c.link.scan
+	if s.left == 0 {
+		c.stream = false
+		return 0, nil
+	}
+	p = p[:min(int64(len(p)), s.left)]
+	n, err := c.read(p)
+	s.left -= int64(n)
+	c.stream = s.left > 0
+	return n, err
+}
+
+// bufferSize is what is read from the server at once while the link is lent.
+const bufferSize = 4096
+
+// fill reads from the server.
+func (c *lent) fill() error {
+	if c.buf == nil {
+		c.buf = make([]byte, bufferSize)
+	}
+	n, err := c.read(c.buf)
+	c.link.in = c.buf[:n]
+	return err
+}
+
+// read reads from the server, within the time allowed. Its errors are the link's
+// end, but for io.EOF when the link has been taken back.
+func (c *lent) read(p []byte) (int, error) {
+	l := c.link
+	for {
+		until := c.arm(true)
+		n, err := l.conn.Read(p)
+		if n > 0 || err == nil {
+			return n, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, l.ended(err)
+		}
+		if c.isOff() {
+			return 0, io.EOF
+		}
+		c.mu.Lock()
+		waits, waiting := c.waits(), c.sent.waiting()
+		c.mu.Unlock()
+		if !until.IsZero() && waits && !time.Now().Before(until) {
+			return 0, l.fail(&TimeoutError{waiting, l.timeout})
+		}
+	}
+}
+
+// waits reports whether the server owes something; c.mu is held.
+func (c *lent) waits() bool { return !c.greeted || len(c.sent.commands) > 0 }
+
+// arm sets the time until which there must be progress. Reading deadlines are
+// for reads; the write deadline is renewed with them, because TLS answers a key
+// update from within Read, and one stale deadline would spoil the connection for good.
+func (c *lent) arm(both bool) (until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.off {
+		return until
+	}
+	if c.link.timeout > 0 && c.waits() {
+		until = time.Now().Add(c.link.timeout)
+	}
+	c.link.conn.SetReadDeadline(until)
+	if both {
+		c.link.conn.SetWriteDeadline(until)
+	}
+	return until
+}
+
+func (c *lent) isOff() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.off
+}
+
+// Write sends what the client says.
+func (c *lent) Write(p []byte) (int, error) {
+	l := c.link
+	c.mu.Lock()
+	if c.off {
+		c.mu.Unlock()
+		return 0, net.ErrClosed
+	}
+	looks := c.sent.write(p)
+	c.mu.Unlock()
+	if looks {
+		l.looked()
+	}
+	if l.timeout > 0 {
+		l.conn.SetWriteDeadline(time.Now().Add(l.timeout))
+	}
+	n, err := l.conn.Write(p)
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = &TimeoutError{"the server to take a command", l.timeout}
+		}
+		return n, l.fail(err)
+	}
+	c.arm(true)
+	return n, nil
+}
+
+// Close ends the link, unless it is being taken back.
+func (c *lent) Close() error {
+	c.mu.Lock()
+	quit := c.quit
+	c.mu.Unlock()
+	if !quit {
+		c.link.fail(errClient)
+	}
+	return nil
+}
+
+// Deadlines are the link's business, not the client's.
+
+func (c *lent) SetDeadline(time.Time) error      { return nil }
+func (c *lent) SetReadDeadline(time.Time) error  { return nil }
+func (c *lent) SetWriteDeadline(time.Time) error { return nil }
+
+func (c *lent) LocalAddr() net.Addr  { return c.link.conn.LocalAddr() }
+func (c *lent) RemoteAddr() net.Addr { return c.link.conn.RemoteAddr() }
+
+// refill passes on what SEARCH found, piecemeal, and then the reply that was
+// held back for it. Numbers come sorted: go-imap sorts them into a set one by
+// one, which takes hours if a server sends a million of them the wrong way round.
+func (c *lent) refill() {
+	if c.held == nil {
+		return
+	}
+	const portion = 400
+	if c.search && len(c.numbers) == 0 {
+		c.out = append(c.out, "* SEARCH\r\n"...)
+		c.search = false
+	}
+	if n := min(portion, len(c.numbers)); n > 0 {
+		c.search = false
+		c.out = append(c.out, "* SEARCH"...)
+		for _, v := range c.numbers[:n] {
+			c.out = strconv.AppendUint(append(c.out, ' '), uint64(v), 10)
+		}
+		c.out = append(c.out, "\r\n"...)
+		c.numbers = c.numbers[n:]
+	}
+	if len(c.numbers) == 0 {
+		c.out = append(c.out, c.held...)
+		c.held, c.numbers = nil, nil
+	}
+}
+
+// reply passes on a tagged reply.
+func (c *lent) reply(line []byte) {
+	numbers := c.link.scan.numbers
+	c.link.scan.numbers = nil
+	if len(numbers) == 0 && !c.search {
+		c.out = append(c.out, line...)
+		return
+	}
+	slices.Sort(numbers)
+	c.numbers, c.held = slices.Compact(numbers), line
+}
