@@ -83,8 +83,8 @@ func (c *Config) SetDefaults() {
 	if c.CodePage.Page == nil {
 		c.CodePage.Page = codepage.Windows1252
 	}
-	setDefaults(&c.Authentication)
-	setDefaults(&c.Proxy)
+	c.Authentication.SetDefaults()
+	c.Proxy.SetDefaults()
 	c.Session.SetDefaults()
 }
 
@@ -127,9 +127,9 @@ func (c *Config) Validate() []setting.Problem {
 	if t := time.Duration(c.Timeout); t < time.Second || t > time.Hour {
 		add("timeout", "%s is too %s; use 1s to 1h", t, shortOrLong(t, time.Second))
 	}
-	ps = append(ps, setting.Below("authentication", validate(&c.Authentication))...)
+	ps = append(ps, setting.Below("authentication", c.Authentication.Validate())...)
 	ps = append(ps, setting.Below("encryption", c.Encryption.validate(c.presetByAddress()))...)
-	ps = append(ps, setting.Below("proxy", validate(&c.Proxy))...)
+	ps = append(ps, setting.Below("proxy", c.Proxy.Validate())...)
 	ps = append(ps, setting.Below("session", c.Session.Validate())...)
 	return ps
 }
@@ -256,18 +256,4 @@ func editDistance(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// setDefaults and validate call the methods of a table that has them.
-func setDefaults(table any) {
-	if t, ok := table.(interface{ SetDefaults() }); ok {
-		t.SetDefaults()
-	}
-}
-
-func validate(table any) []setting.Problem {
-	if t, ok := table.(interface{ Validate() []setting.Problem }); ok {
-		return t.Validate()
-	}
-	return nil
 }

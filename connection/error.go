@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mailtrigger/connection/proxy"
 )
 
 // The stages of a connection, in order. The first ones are also the steps of Check.
@@ -32,11 +34,16 @@ type Error struct {
 	Text       string        // what failed and why
 	Hint       string        // what to do; may be empty
 	Permanent  bool          // trying again cannot help until somebody changes something
+	Refused    bool          // the server answered NO or BAD, or the command could not be sent as it is: the session goes on
 	Code       string        // the server's response code without brackets, e.g. "LIMIT"; may be empty
 	Retry      time.Duration // what the server asks us to wait at least; 0 if it does not say
 	Err        error         // what it was made from; may be nil
 
-	pin string // the pin of the certificate that was refused
+	// AuthRequired: a person has to give consent (again), by --authorize.
+	AuthRequired bool
+
+	refused bool   // the server looked at the credentials and said no
+	pin     string // the pin of the certificate that was refused
 }
 
 // Error returns connection, stage, text and hint in one line.
@@ -49,6 +56,14 @@ func (e *Error) Error() string {
 		s += "; " + e.Hint
 	}
 	return s
+}
+
+// short is Error without what a log line has in attributes of their own.
+func (e *Error) short() string {
+	if e.Hint == "" {
+		return e.Text
+	}
+	return e.Text + "; " + e.Hint
 }
 
 // Unwrap returns Err.
@@ -70,6 +85,14 @@ func fail(connection, stage string, err error) *Error {
 // explainDial makes an *Error of what the dialer returned.
 func explainDial(cfg *Config, err error, timeout time.Duration) *Error {
 	e := &Error{Connection: cfg.Name, Stage: StageConnect, Err: err}
+	var pe *proxy.Error
+	if errors.As(err, &pe) {
+		e.Stage, e.Text, e.Hint, e.Permanent = StageProxy, pe.Text, pe.Hint, pe.Permanent
+		if pe.Proxy != "" {
+			e.Text = pe.Proxy + ": " + pe.Text
+		}
+		return e
+	}
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
@@ -217,6 +240,9 @@ func oneLine(s string) string {
 	}
 	return s
 }
+
+// oneLineQuoted is oneLine in quotes.
+func oneLineQuoted(s string) string { return fmt.Sprintf("%q", oneLine(s)) }
 
 // round makes a duration short to read.
 func round(d time.Duration) time.Duration {

@@ -1,0 +1,75 @@
+package connection
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// budget counts connections by account (host and user), over all connections
+// and triggers, and lets no more be opened than max_connections. Where it is more
+// than one, a Watch leaves one free for what has to be done meanwhile: finishing,
+// large mail, fetching again.
+type budget struct {
+	mu       sync.Mutex
+	accounts map[[2]string]*account
+}
+
+type account struct {
+	open    int
+	changed chan struct{} // closed when one becomes free
+}
+
+// acquire waits for a free connection, at most cfg.Timeout, and returns what
+// gives it back. Giving back twice does nothing.
+func (b *budget) acquire(ctx context.Context, cfg *Config, standing bool) (release func(), failed *Error) {
+	host, user := cfg.Identity()
+	key := [2]string{host, user}
+	most := cfg.Session.MaxConnections
+	if standing && most > 1 {
+		most--
+	}
+	timeout := time.NewTimer(time.Duration(cfg.Timeout))
+	defer timeout.Stop()
+	for {
+		b.mu.Lock()
+		if b.accounts == nil {
+			b.accounts = map[[2]string]*account{}
+		}
+		a := b.accounts[key]
+		if a == nil {
+			a = &account{changed: make(chan struct{})}
+			b.accounts[key] = a
+		}
+		if a.open < most {
+			a.open++
+			b.mu.Unlock()
+			var once sync.Once
+			return func() { once.Do(func() { b.release(key) }) }, nil
+		}
+		open, changed := a.open, a.changed
+		b.mu.Unlock()
+		select {
+		case <-changed:
+		case <-timeout.C:
+			return nil, &Error{Connection: cfg.Name, Stage: StageBudget,
+				Text: fmt.Sprintf("all %d connections that max_connections = %d allows to %s at %s are in use", open, cfg.Session.MaxConnections, user, host),
+				Hint: "raise max_connections if the server allows more, or watch fewer mailboxes"}
+		case <-ctx.Done():
+			return nil, &Error{Connection: cfg.Name, Stage: StageBudget, Text: "given up waiting for a free connection", Err: context.Cause(ctx)}
+		}
+	}
+}
+
+func (b *budget) release(key [2]string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.accounts[key]
+	a.open--
+	close(a.changed)
+	a.changed = make(chan struct{})
+	if a.open == 0 {
+		delete(b.accounts, key)
+	}
+}

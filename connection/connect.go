@@ -1,0 +1,569 @@
+package connection
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+	"unique"
+
+	"github.com/emersion/go-imap/v2"
+
+	"mailtrigger/connection/auth"
+	"mailtrigger/connection/proxy"
+	"mailtrigger/connection/wire"
+)
+
+// progress is told how each stage of a connect went; nil where nobody asks.
+type progress func(stage string, took time.Duration, detail string, err *Error)
+
+// A connector makes one session. Each method is a stage; they run in order, in
+// one goroutine, under one deadline over all of them.
+type connector struct {
+	d    *Dialer
+	cfg  *Config
+	tell progress
+	auth *auth.Authenticator
+
+	tcp   *wire.RawConn // what everything is above
+	raw   net.Conn      // TCP, or what the proxy gave
+	conn  net.Conn      // what IMAP is spoken on: raw or TLS above it
+	state *tls.ConnectionState
+	link  *wire.Link
+	talk  *dialogue
+}
+
+// connect makes a logged-in session. cfg.Timeout is the deadline over secrets,
+// proxy, TCP, TLS, greeting, capabilities and login together.
+func (d *Dialer) connect(ctx context.Context, cfg *Config, tell progress) (*session, *Error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(cfg.Timeout), errTimeout)
+	defer cancel()
+	c := &connector{d: d, cfg: cfg, tell: tell}
+	for _, stage := range []struct {
+		name string
+		run  func(context.Context) (detail string, err *Error)
+	}{
+		{StageSecrets, c.secrets},
+		{StageProxy, c.proxy},
+		{StageConnect, c.connect},
+		{StageTLS, c.encrypt},
+		{StageGreeting, c.greet},
+		{StageCapabilities, c.ask},
+		{StageLogin, c.login},
+	} {
+		started := time.Now()
+		detail, err := stage.run(ctx)
+		if err != nil {
+			c.close()
+			err = c.complete(ctx, stage.name, err)
+			if err.Stage != stage.name && tell != nil { // as STARTTLS may fail at the greeting
+				stage.name = err.Stage
+			}
+			if f := d.trace.Error; f != nil {
+				f(cfg.Name, err.Stage)
+			}
+		}
+		if tell != nil {
+			tell(stage.name, time.Since(started), detail, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c.session(), nil
+}
+
+var errTimeout = errors.New("the timeout has passed")
+
+// complete fills in what the stages leave out, and says so where it was the deadline that ended them.
+func (c *connector) complete(ctx context.Context, stage string, err *Error) *Error {
+	err.Connection = c.cfg.Name
+	if err.Stage == "" {
+		err.Stage = stage
+	}
+	if ctx.Err() == nil || err.Permanent {
+		return err
+	}
+	var known *Error
+	if errors.As(context.Cause(ctx), &known) { // Check has found out why
+		known.Connection = c.cfg.Name
+		return known
+	}
+	if context.Cause(ctx) != errTimeout {
+		return &Error{Connection: c.cfg.Name, Stage: err.Stage, Text: "given up: " + oneLine(context.Cause(ctx).Error()), Err: context.Cause(ctx)}
+	}
+	if err.Text == "" || err.Stage == StageGreeting || err.Stage == StageCapabilities || err.Stage == StageLogin {
+		err.Text = fmt.Sprintf("no answer within %s", round(time.Duration(c.cfg.Timeout)))
+		if err.Stage == StageGreeting {
+			err.Hint = silentHint(c.cfg)
+		}
+	}
+	return err
+}
+
+// silentHint is what to do where a server takes the connection and says nothing.
+func silentHint(cfg *Config) string {
+	if cfg.Encryption.Mode != ModeImplicit {
+		return fmt.Sprintf("a server that waits for TLS says nothing: if port %d is a TLS port, set protocol = \"tls\" and mode = \"implicit\"", cfg.Port)
+	}
+	return "the server is overloaded, or it is no IMAP server: check address and port"
+}
+
+func (c *connector) close() {
+	switch {
+	case c.link != nil:
+		c.link.Close()
+	case c.conn != nil:
+		c.conn.Close()
+	case c.raw != nil:
+		c.raw.Close()
+	}
+}
+
+// secrets prepares the login. It reads the password once to see that it can be
+// read before a server is bothered; the login reads it again.
+func (c *connector) secrets(ctx context.Context) (string, *Error) {
+	a, err := c.d.authenticator(c.cfg)
+	if err != nil {
+		return "", explainAuth(err)
+	}
+	c.auth = a
+	source := c.cfg.Authentication.Password
+	switch {
+	case source.IsZero():
+		return "no password is configured", nil
+	case len(source.Command) > 0 && c.tell == nil:
+		return "", nil // a program may be slow or ask somebody: once is enough
+	}
+	if _, err := source.Read(ctx); err != nil {
+		return "", &Error{Stage: StageSecrets, Text: "the password cannot be read: " + oneLine(err.Error()), Err: err}
+	}
+	return "the password can be read", nil
+}
+
+// proxy reaches the server through the proxy, if there is one.
+func (c *connector) proxy(ctx context.Context) (string, *Error) {
+	if kind := c.cfg.Proxy.Type; kind == "" || kind == "none" {
+		return "none", nil
+	}
+	if err := c.dial(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s %s", c.cfg.Proxy.Type, c.raw.RemoteAddr()), nil
+}
+
+// connect reaches the server directly, if there is no proxy.
+func (c *connector) connect(ctx context.Context) (string, *Error) {
+	if c.raw != nil {
+		return fmt.Sprintf("%s through the proxy", c.cfg.hostPort()), nil
+	}
+	if err := c.dial(ctx); err != nil {
+		return "", err
+	}
+	return c.raw.RemoteAddr().String(), nil
+}
+
+func (c *connector) dial(ctx context.Context) *Error {
+	dialer, err := c.cfg.Proxy.Dialer(rawDialer{c})
+	if err != nil {
+		return explainDial(c.cfg, err, time.Duration(c.cfg.Timeout))
+	}
+	c.raw, err = dialer.DialContext(ctx, "tcp", c.cfg.hostPort())
+	if err != nil {
+		return explainDial(c.cfg, err, time.Duration(c.cfg.Timeout))
+	}
+	return nil
+}
+
+// rawDialer dials for a connector, through no proxy, and keeps what it dialed:
+// the park loop must know the bottom of the connection.
+type rawDialer struct{ c *connector }
+
+// DialContext implements proxy.ContextDialer.
+func (r rawDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	forward := r.c.d.opts.Forward
+	if forward == nil {
+		forward = proxy.Direct()
+	}
+	conn, err := forward.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	r.c.tcp = wire.Raw(conn)
+	return r.c.tcp, nil
+}
+
+// encrypt does the TLS handshake, after STARTTLS in explicit mode.
+func (c *connector) encrypt(ctx context.Context) (string, *Error) {
+	c.conn = c.raw
+	e := &c.cfg.Encryption
+	if e.Protocol == ProtocolNone {
+		return "none: nothing is encrypted", nil
+	}
+	config, err := e.TLSConfig(c.cfg.Address)
+	if err != nil {
+		return "", &Error{Stage: StageTLS, Text: oneLine(err.Error()), Permanent: true, Err: err}
+	}
+	var t *tls.Conn
+	if e.Mode == ModeExplicit {
+		t, err = wire.StartTLS(ctx, c.raw, config)
+	} else {
+		t = tls.Client(c.raw, config)
+		err = t.HandshakeContext(ctx)
+	}
+	if err != nil {
+		return "", c.explainHandshake(err)
+	}
+	c.conn = t
+	state := t.ConnectionState()
+	c.state = &state
+	if len(state.PeerCertificates) > 0 && c.d.trace.Certificate != nil {
+		c.d.trace.Certificate(c.cfg.Name, state.PeerCertificates[0].NotAfter)
+	}
+	if c.tell == nil {
+		return "", nil
+	}
+	return describeTLS(&state), nil
+}
+
+// greet reads the greeting. After STARTTLS there is none.
+func (c *connector) greet(ctx context.Context) (string, *Error) {
+	c.link = wire.NewLink(c.conn, wire.LinkOptions{
+		Raw:      c.tcp,
+		Limits:   wire.Limits{Body: c.d.opts.MaxBody},
+		OnStatus: c.status,
+		Log:      c.d.log.With("connection", c.cfg.Name),
+	})
+	c.link.SetProgressTimeout(time.Duration(c.cfg.Timeout))
+	if c.cfg.Encryption.Mode == ModeExplicit && c.cfg.Encryption.Protocol != ProtocolNone {
+		c.talk = newDialogue(c.link.Lend("* OK encrypted\r\n"))
+		return "read before STARTTLS", c.converse(ctx, StageGreeting, func() error {
+			_, err := c.talk.greeting()
+			return err
+		})
+	}
+	c.talk = newDialogue(c.link.Lend(""))
+	var greeting *reply
+	failed := c.converse(ctx, StageGreeting, func() (err error) {
+		greeting, err = c.talk.greeting()
+		return err
+	})
+	switch {
+	case failed != nil:
+		return "", failed
+	case greeting.kind == "BYE":
+		return "", greeting.err(StageGreeting)
+	case greeting.kind == "PREAUTH":
+		return "", &Error{Stage: StageGreeting, Permanent: true,
+			Text: "the server takes us for somebody already (PREAUTH), so it cannot be said whose mailbox this is",
+			Hint: "connect to a port that asks for a login"}
+	}
+	return oneLine(greeting.text), nil
+}
+
+// converse calls f, which talks; the link is closed if ctx ends before f does.
+func (c *connector) converse(ctx context.Context, stage string, f func() error) *Error {
+	stop := context.AfterFunc(ctx, func() { c.link.Close() })
+	defer stop()
+	err := f()
+	if err == nil {
+		return nil
+	}
+	return c.explainTalk(stage, err)
+}
+
+// explainTalk says why a dialogue failed.
+func (c *connector) explainTalk(stage string, err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	if c.talk.bye != nil {
+		return c.talk.bye.err(stage)
+	}
+	var bye *wire.ByeError
+	if dead := c.link.Err(); dead != nil && !errors.Is(dead, net.ErrClosed) {
+		err = dead
+	}
+	switch {
+	case errors.As(err, &bye):
+		return serverError(stage, "BYE", bye.Status.Code, bye.Status.Text)
+	case isTimeout(err):
+		return &Error{Stage: stage, Text: "the server did not answer in time: " + oneLine(err.Error()), Hint: silentHint(c.cfg), Err: err}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		e := &Error{Stage: stage, Text: "the server closed the connection without a word", Err: err}
+		switch {
+		case stage == StageGreeting && c.cfg.Encryption.Protocol == ProtocolNone:
+			e.Hint = silentHint(c.cfg)
+		case stage == StageGreeting:
+			e.Hint = "it may have too many connections already, or not want this address"
+		}
+		return e
+	}
+	e := &Error{Stage: stage, Text: oneLine(err.Error()), Err: err}
+	if strings.Contains(e.Text, "does not speak IMAP") {
+		e.Permanent = true
+		e.Hint = "check address, port and mode"
+	}
+	return e
+}
+
+// ask learns the capabilities, unless the greeting told them.
+func (c *connector) ask(ctx context.Context) (string, *Error) {
+	if c.talk.capabilities != "" {
+		return c.describeCapabilities(), nil
+	}
+	return c.askAgain(ctx, StageCapabilities)
+}
+
+func (c *connector) askAgain(ctx context.Context, stage string) (string, *Error) {
+	c.talk.capabilities = ""
+	failed := c.converse(ctx, stage, func() error {
+		r, err := c.talk.command("CAPABILITY", nil)
+		if err == nil && r.kind != "OK" {
+			return r.err(stage)
+		}
+		return err
+	})
+	if failed != nil {
+		return "", failed
+	}
+	return c.describeCapabilities(), nil
+}
+
+func (c *connector) has(capability string) bool {
+	return hasCapability(" "+c.talk.capabilities+" ", capability)
+}
+
+// describeCapabilities names those that matter to us.
+func (c *connector) describeCapabilities() string {
+	var found []string
+	for _, name := range []string{"IMAP4REV1", "IMAP4REV2", "IDLE", "MOVE", "UIDPLUS", "NOTIFY", "ID", "LOGINDISABLED", "STARTTLS"} {
+		if c.has(name) {
+			found = append(found, name)
+		}
+	}
+	for _, word := range strings.Fields(c.talk.capabilities) {
+		if strings.HasPrefix(word, "AUTH=") {
+			found = append(found, word)
+		}
+	}
+	return oneLine(strings.Join(found, " "))
+}
+
+// login logs in by the mechanism that auth chooses, asks for the capabilities
+// again (they are others now), and sends ID.
+func (c *connector) login(ctx context.Context) (string, *Error) {
+	server := auth.Server{
+		Capabilities:      c.has,
+		Encrypted:         c.state != nil,
+		ClientCertificate: c.cfg.Encryption.ClientCertificateFile != "",
+		Host:              c.cfg.Address,
+		Port:              c.cfg.Port,
+	}
+	login, err := c.auth.Choose(ctx, server)
+	if err != nil {
+		return "", explainAuth(err)
+	}
+	if failed := c.tryLogin(ctx, login); failed != nil {
+		return "", failed
+	}
+	if login.Warning != "" && c.tell == nil {
+		c.d.log.Debug("logged in", "connection", c.cfg.Name, "warning", login.Warning)
+	}
+	if !c.toldAfterLogin() {
+		if _, failed := c.askAgain(ctx, StageLogin); failed != nil {
+			return "", c.afterLogin(failed)
+		}
+	}
+	if c.cfg.sendID() && c.has("ID") {
+		if failed := c.converse(ctx, StageLogin, func() error {
+			_, err := c.talk.id(c.d.opts.Name, c.d.opts.Version)
+			return err
+		}); failed != nil {
+			return "", c.afterLogin(failed)
+		}
+	}
+	host, user := c.cfg.Identity()
+	detail := fmt.Sprintf("%s as %s", login.Mechanism, c.cfg.Authentication.Username)
+	if user != c.cfg.Authentication.Username {
+		detail += " for " + user
+	}
+	_ = host
+	if login.Warning != "" {
+		detail += " (" + login.Warning + ")"
+	}
+	return detail, nil
+}
+
+// toldAfterLogin reports whether the answer to the login told the capabilities.
+func (c *connector) toldAfterLogin() bool { return c.talk.capabilities != "" }
+
+// tryLogin does the login, under the eyes of the ledger of wrong passwords.
+func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
+	host, user := c.cfg.loginKey()
+	if failed := c.mayLogin(ctx, host, user); failed != nil {
+		return failed
+	}
+	before := c.talk.capabilities
+	c.talk.capabilities = ""
+	var r *reply
+	failed := c.converse(ctx, StageLogin, func() (err error) {
+		if login.SASL == nil {
+			r, err = c.talk.login(login.Username, login.Password.Reveal())
+		} else {
+			r, err = c.talk.authenticate(login.SASL, hasCapability(" "+before+" ", "SASL-IR"))
+		}
+		if err == nil && r.kind == "OK" {
+			return login.Verify()
+		}
+		return err
+	})
+	now := time.Now()
+	if failed == nil && r.kind == "OK" {
+		c.d.wrong.Succeeded(host, user, now)
+		return nil
+	}
+	var cause error
+	if r != nil && r.kind != "OK" {
+		cause = &imap.Error{Type: imap.StatusResponseType(r.kind), Code: imap.ResponseCode(strings.ToUpper(firstWord(r.code))), Text: r.text}
+	}
+	var known *auth.Error
+	if failed != nil && errors.As(failed.Err, &known) {
+		cause = known
+	}
+	if cause == nil {
+		c.d.wrong.Abandoned(host, user, now)
+		return c.silentLogin(failed, login)
+	}
+	e := explainAuth(c.auth.Failed(login, cause))
+	if r != nil {
+		said := serverError(StageLogin, r.kind, r.code, r.text)
+		e.Code, e.Retry = said.Code, said.Retry
+		if e.Hint == "" {
+			e.Hint = said.Hint
+		}
+	}
+	if e.refused {
+		c.d.wrong.Failed(host, user, now)
+		if p := c.cfg.presetByAddress(); p != nil && p.Login != "" {
+			e.Hint = p.Provider + ": " + p.Login
+		}
+	} else {
+		c.d.wrong.Abandoned(host, user, now)
+	}
+	return e
+}
+
+// mayLogin asks the ledger. It waits while other logins to the account are
+// under way, and refuses where three were wrong within the hour.
+func (c *connector) mayLogin(ctx context.Context, host, user string) *Error {
+	const longest = 5 * time.Second // a wait that is longer is the ledger's no
+	for {
+		wait := c.d.wrong.Allow(host, user, time.Now())
+		if wait == 0 {
+			return nil
+		}
+		if wait > longest {
+			return &Error{Stage: StageLogin, Retry: wait, Permanent: true, refused: true,
+				Text: fmt.Sprintf("not tried: the server refused the login of %s three times within an hour, and more could lock the account", user),
+				Hint: fmt.Sprintf("it is tried again in %s; correct the password and restart or reload to have it tried at once", round(wait))}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return &Error{Stage: StageLogin, Text: "other logins to this account take too long", Err: context.Cause(ctx)}
+		}
+	}
+}
+
+// silentLogin explains a connection that ended in the login without a verdict.
+func (c *connector) silentLogin(failed *Error, login *auth.Login) *Error {
+	if failed == nil {
+		failed = &Error{Stage: StageLogin, Text: "the login ended oddly"}
+	}
+	if errors.Is(failed.Err, io.EOF) || errors.Is(failed.Err, io.ErrUnexpectedEOF) {
+		failed = c.afterLogin(failed)
+	}
+	return failed
+}
+
+// afterLogin explains a server that hangs up around the login: Dovecot does so
+// after a good login for a mailbox that does not exist.
+func (c *connector) afterLogin(failed *Error) *Error {
+	if alias := c.cfg.Authentication.Alias; alias != "" && failed.Err != nil {
+		failed.Hint = fmt.Sprintf("some servers do this if the alias %q is unknown, or %q may not use it: check the alias", alias, c.cfg.Authentication.Username)
+	} else if failed.Hint == "" && failed.Err != nil {
+		failed.Hint = "the server's log says why; a good login for a user without a mailbox ends like this, too"
+	}
+	return failed
+}
+
+// explainAuth makes an *Error of what package auth returned.
+func explainAuth(err error) *Error {
+	e := &Error{Stage: StageLogin, Err: err}
+	var ae *auth.Error
+	var consent *auth.AuthRequired
+	var pe *proxy.Error
+	switch {
+	case errors.As(err, &consent):
+		e.Text = "authorization is required: " + oneLine(consent.Reason)
+		e.Hint = "run: mailtriggerd --authorize " + consent.Connection
+		e.Permanent, e.AuthRequired = true, true
+	case errors.As(err, &ae):
+		e.Text, e.Hint, e.Permanent, e.refused = ae.Text, ae.Hint, ae.Permanent, ae.Refused
+		if ae.Mechanism != "" {
+			e.Text = ae.Mechanism + ": " + ae.Text
+		}
+		if strings.HasPrefix(ae.Text, "cannot read the password") {
+			e.Stage = StageSecrets
+		}
+	case errors.As(err, &pe):
+		e.Stage, e.Text, e.Hint, e.Permanent = StageProxy, pe.Proxy+": "+pe.Text, pe.Hint, pe.Permanent
+	default:
+		e.Text = oneLine(err.Error())
+	}
+	return e
+}
+
+func firstWord(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	return word
+}
+
+// session makes the session of what has been connected.
+func (c *connector) session() *session {
+	s := &session{
+		d:     c.d,
+		cfg:   c.cfg,
+		log:   c.d.log.With("connection", c.cfg.Name),
+		link:  c.link,
+		caps:  unique.Make(" " + c.talk.capabilities + " "),
+		since: time.Now(),
+	}
+	if c.state != nil {
+		s.tls = &TLSInfo{Version: versionName(c.state.Version), Cipher: tls.CipherSuiteName(c.state.CipherSuite)}
+		if len(c.state.PeerCertificates) > 0 {
+			s.tls.NotAfter = c.state.PeerCertificates[0].NotAfter
+		}
+	}
+	if err := c.link.Reclaim(func() error { return nil }); err != nil {
+		s.broken = true
+	}
+	return s
+}
+
+// status hears untagged status lines, from before the login to the end.
+func (c *connector) status(st wire.Status) {
+	if strings.EqualFold(firstWord(st.Code), "ALERT") {
+		// RFC 9051 section 7.1: a person must see it.
+		c.d.log.Warn("the server alerts", "connection", c.cfg.Name, "text", oneLine(st.Text))
+	}
+}

@@ -1,0 +1,282 @@
+package connection
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// A Mailbox is a mailbox on a session, for as long as the function runs that was
+// given it. All calls end with their ctx and, where the server makes no progress,
+// after the connection's timeout. The errors are *Error; where Refused is set the
+// server said no and the session goes on, else it has ended. For one goroutine at
+// a time.
+type Mailbox struct {
+	Name        string // UTF-8
+	UIDValidity uint32
+	UIDNext     uint32 // at the last SELECT, or one more than the highest UID that List has seen since
+	Exists      uint32 // at the last SELECT
+	ReadOnly    bool   // no flag can be stored for good
+
+	s         *session
+	selected  bool
+	permanent []imap.Flag // PERMANENTFLAGS; nil if the server did not tell
+}
+
+// Info is what a mailbox says about a message without opening it.
+type Info struct {
+	UID          uint32
+	Flags        []string
+	InternalDate time.Time
+	Size         int64 // RFC822.SIZE; some servers, Exchange above all, only estimate it
+}
+
+// Refresh selects the mailbox again and updates UIDValidity, UIDNext and Exists.
+func (m *Mailbox) Refresh(ctx context.Context) error {
+	if err := checkName("the mailbox's name", m.Name); err != nil {
+		return m.named(err)
+	}
+	if err := m.s.lend(ctx); err != nil {
+		return m.named(err)
+	}
+	// After a failed SELECT no mailbox is selected (RFC 9051 section 6.3.2),
+	// whatever go-imap's State says.
+	m.selected = false
+	var data *imap.SelectData
+	err := m.s.short(ctx, func(c *imapclient.Client) (err error) {
+		data, err = c.Select(m.Name, nil).Wait()
+		return err
+	})
+	if err != nil {
+		if err.Refused {
+			err.Text = fmt.Sprintf("mailbox %q: %s", m.Name, err.Text)
+			if p := m.s.cfg.presetByAddress(); p != nil && strings.Contains(p.Notes, "ID was sent") && !m.s.cfg.sendID() {
+				err.Hint = "this provider wants ID first: set id = true"
+			}
+		}
+		return err
+	}
+	if data.UIDValidity == 0 {
+		return &Error{Connection: m.s.cfg.Name, Stage: StageMailbox, Permanent: true, Refused: true,
+			Text: fmt.Sprintf("mailbox %q: the server gives no UIDVALIDITY, so that its messages cannot be told apart from one session to the next", m.Name)}
+	}
+	m.selected = true
+	m.UIDValidity, m.UIDNext, m.Exists = data.UIDValidity, uint32(data.UIDNext), data.NumMessages
+	m.permanent = data.PermanentFlags
+	m.ReadOnly = data.PermanentFlags != nil && len(data.PermanentFlags) == 0
+	if m.UIDNext == 0 {
+		return m.findUIDNext(ctx)
+	}
+	return nil
+}
+
+// findUIDNext finds UIDNEXT where the server does not tell it at SELECT, as it may
+// (RFC 3501 section 6.3.1).
+func (m *Mailbox) findUIDNext(ctx context.Context) error {
+	m.UIDNext = 1
+	if m.Exists == 0 {
+		return nil
+	}
+	infos, err := m.fetchInfo(ctx, imap.UIDSet{imap.UIDRange{Start: 0, Stop: 0}}) // "*"
+	for _, info := range infos {
+		m.UIDNext = max(m.UIDNext, info.UID+1)
+	}
+	return err
+}
+
+// List returns the messages with UIDs above after, sorted by UID.
+func (m *Mailbox) List(ctx context.Context, after uint32) ([]Info, error) {
+	if after == math.MaxUint32 {
+		return nil, m.ready(ctx)
+	}
+	// "n:*" is the last message even where it is below n (RFC 9051 section 9, seq-range).
+	infos, err := m.list(ctx, imap.UIDSet{imap.UIDRange{Start: imap.UID(after + 1), Stop: 0}}, func(uid uint32) bool { return uid > after })
+	if err == nil && len(infos) > 0 {
+		if last := infos[len(infos)-1].UID; last < math.MaxUint32 {
+			m.UIDNext = max(m.UIDNext, last+1)
+		}
+	}
+	return infos, err
+}
+
+// ListRange returns the messages with UIDs from first to last, both included,
+// sorted by UID.
+func (m *Mailbox) ListRange(ctx context.Context, first, last uint32) ([]Info, error) {
+	first = max(first, 1)
+	if last < first {
+		return nil, m.ready(ctx)
+	}
+	return m.list(ctx, imap.UIDSet{imap.UIDRange{Start: imap.UID(first), Stop: imap.UID(last)}}, func(uid uint32) bool { return first <= uid && uid <= last })
+}
+
+func (m *Mailbox) list(ctx context.Context, set imap.UIDSet, in func(uid uint32) bool) ([]Info, error) {
+	infos, err := m.fetchInfo(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	out := infos[:0]
+	var again []imap.UID
+	for _, info := range infos {
+		switch {
+		case !in(info.UID):
+		case info.InternalDate.IsZero():
+			// An unsolicited FETCH of flags came before the answer, and go-imap
+			// took it for the answer.
+			again = append(again, imap.UID(info.UID))
+		default:
+			out = append(out, info)
+		}
+	}
+	for _, uid := range again {
+		for range 3 {
+			found, err := m.fetchInfo(ctx, imap.UIDSetNum(uid))
+			if err != nil {
+				return nil, err
+			}
+			found = slices.DeleteFunc(found, func(i Info) bool { return i.UID != uint32(uid) })
+			if len(found) == 0 { // it has gone
+				break
+			}
+			if !found[0].InternalDate.IsZero() {
+				out = append(out, found[0])
+				break
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Info) int { return cmp.Compare(a.UID, b.UID) })
+	return slices.CompactFunc(out, func(a, b Info) bool { return a.UID == b.UID }), nil
+}
+
+// fetchInfo asks for what an Info holds, for a set of UIDs.
+func (m *Mailbox) fetchInfo(ctx context.Context, set imap.UIDSet) ([]Info, error) {
+	if err := m.ready(ctx); err != nil {
+		return nil, err
+	}
+	var infos []Info
+	err := m.s.short(ctx, func(c *imapclient.Client) error {
+		cmd := c.Fetch(set, &imap.FetchOptions{UID: true, Flags: true, InternalDate: true, RFC822Size: true})
+		for msg := cmd.Next(); msg != nil; msg = cmd.Next() {
+			var info Info
+			for item := msg.Next(); item != nil; item = msg.Next() {
+				info.take(item)
+			}
+			if info.UID != 0 {
+				infos = append(infos, info)
+			}
+		}
+		return cmd.Close()
+	})
+	if err != nil {
+		return nil, m.named(err)
+	}
+	return infos, nil
+}
+
+// take takes what it knows from one item.
+func (i *Info) take(item imapclient.FetchItemData) {
+	switch item := item.(type) {
+	case imapclient.FetchItemDataUID:
+		i.UID = uint32(item.UID)
+	case imapclient.FetchItemDataFlags:
+		i.Flags = make([]string, len(item.Flags))
+		for k, f := range item.Flags {
+			i.Flags[k] = string(f)
+		}
+	case imapclient.FetchItemDataInternalDate:
+		i.InternalDate = item.Time
+	case imapclient.FetchItemDataRFC822Size:
+		i.Size = item.Size
+	}
+}
+
+// ready says why nothing can be asked of the mailbox, if so.
+func (m *Mailbox) ready(ctx context.Context) error {
+	if !m.selected {
+		return &Error{Connection: m.s.cfg.Name, Stage: StageMailbox, Text: fmt.Sprintf("mailbox %q is not selected", m.Name)}
+	}
+	if ctx.Err() != nil {
+		return m.named(&Error{Stage: StageMailbox, Text: endText(ctx), Err: context.Cause(ctx)})
+	}
+	return nil
+}
+
+// named completes an error. It returns error, so that no nil *Error becomes one.
+func (m *Mailbox) named(e *Error) error {
+	if e == nil {
+		return nil
+	}
+	e.Connection = m.s.cfg.Name
+	return e
+}
+
+// Search says which messages to find; all conditions must hold.
+type Search struct {
+	Unseen    bool      // without \Seen
+	Since     time.Time // came at or after this time (INTERNALDATE); zero: no condition. Servers know days only: earlier mail of up to two days is found, too
+	MessageID string    // the header field, with its angle brackets; "" : no condition
+}
+
+// searchWindow is how many messages one SEARCH goes over: the answer is one line
+// with all UIDs.
+const searchWindow = 5000
+
+// Search returns the UIDs of what is found, sorted.
+func (m *Mailbox) Search(ctx context.Context, what Search) ([]uint32, error) {
+	if err := m.ready(ctx); err != nil {
+		return nil, err
+	}
+	if strings.ContainsFunc(what.MessageID, func(r rune) bool { return r < ' ' || r >= 0x7F }) {
+		return nil, m.named(&Error{Stage: StageMailbox, Text: "the Message-ID to search for is not ASCII", Permanent: true, Refused: true})
+	}
+	criteria := imap.SearchCriteria{}
+	if what.Unseen {
+		criteria.NotFlag = []imap.Flag{imap.FlagSeen}
+	}
+	if !what.Since.IsZero() {
+		criteria.Since = what.Since.UTC().AddDate(0, 0, -1) // the server's day may be another
+	}
+	if what.MessageID != "" {
+		criteria.Header = []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: what.MessageID}}
+	}
+	var found []uint32
+	// From the top down: what is expunged meanwhile moves later messages down,
+	// into windows that are still to come, so none is missed.
+	for top := max(m.Exists, 1); ; top -= searchWindow {
+		windowed := criteria
+		if m.Exists > searchWindow {
+			bottom := uint32(1)
+			if top > searchWindow {
+				bottom = top - searchWindow + 1
+			}
+			windowed.SeqNum = []imap.SeqSet{{imap.SeqRange{Start: bottom, Stop: top}}}
+		}
+		err := m.s.short(ctx, func(c *imapclient.Client) error {
+			data, err := c.UIDSearch(&windowed, nil).Wait()
+			if err != nil {
+				return err
+			}
+			if set, ok := data.All.(imap.UIDSet); ok {
+				uids, _ := set.Nums()
+				for _, uid := range uids {
+					found = append(found, uint32(uid))
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, m.named(err)
+		}
+		if m.Exists <= searchWindow || top <= searchWindow {
+			break
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
+}
