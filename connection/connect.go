@@ -28,14 +28,13 @@ type connector struct {
 	d    *Dialer
 	cfg  *Config
 	tell progress
-	auth *auth.Authenticator
 
-	tcp   *wire.RawConn // what everything is above
-	raw   net.Conn      // TCP, or what the proxy gave
-	conn  net.Conn      // what IMAP is spoken on: raw or TLS above it
-	state *tls.ConnectionState
-	link  *wire.Link
-	talk  *dialogue
+	shared *shared
+	raw    net.Conn // TCP, or what the proxy gave
+	conn   net.Conn // what IMAP is spoken on: raw or TLS above it
+	state  *tls.ConnectionState
+	link   *wire.Link
+	talk   *dialogue
 }
 
 // connect makes a logged-in session. cfg.Timeout is the deadline over secrets,
@@ -128,11 +127,10 @@ func (c *connector) close() {
 // secrets prepares the login. It reads the password once to see that it can be
 // read before a server is bothered; the login reads it again.
 func (c *connector) secrets(ctx context.Context) (string, *Error) {
-	a, err := c.d.authenticator(c.cfg)
-	if err != nil {
+	var err error
+	if c.shared, err = c.d.share(c.cfg); err != nil {
 		return "", explainAuth(err)
 	}
-	c.auth = a
 	source := c.cfg.Authentication.Password
 	switch {
 	case source.IsZero():
@@ -169,7 +167,7 @@ func (c *connector) connect(ctx context.Context) (string, *Error) {
 }
 
 func (c *connector) dial(ctx context.Context) *Error {
-	dialer, err := c.cfg.Proxy.Dialer(rawDialer{c})
+	dialer, err := c.cfg.Proxy.Dialer(rawDialer{c.d.opts.Forward})
 	if err != nil {
 		return explainDial(c.cfg, err, time.Duration(c.cfg.Timeout))
 	}
@@ -180,13 +178,13 @@ func (c *connector) dial(ctx context.Context) *Error {
 	return nil
 }
 
-// rawDialer dials for a connector, through no proxy, and keeps what it dialed:
-// the park loop must know the bottom of the connection.
-type rawDialer struct{ c *connector }
+// rawDialer dials through no proxy, and wraps what it dialed: the park loop must
+// get at the bottom of the connection.
+type rawDialer struct{ forward proxy.ContextDialer }
 
 // DialContext implements proxy.ContextDialer.
 func (r rawDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	forward := r.c.d.opts.Forward
+	forward := r.forward
 	if forward == nil {
 		forward = proxy.Direct()
 	}
@@ -194,8 +192,7 @@ func (r rawDialer) DialContext(ctx context.Context, network, address string) (ne
 	if err != nil {
 		return nil, err
 	}
-	r.c.tcp = wire.Raw(conn)
-	return r.c.tcp, nil
+	return wire.Raw(conn), nil
 }
 
 // encrypt does the TLS handshake, after STARTTLS in explicit mode.
@@ -233,12 +230,7 @@ func (c *connector) encrypt(ctx context.Context) (string, *Error) {
 
 // greet reads the greeting. After STARTTLS there is none.
 func (c *connector) greet(ctx context.Context) (string, *Error) {
-	c.link = wire.NewLink(c.conn, wire.LinkOptions{
-		Raw:      c.tcp,
-		Limits:   wire.Limits{Body: c.d.opts.MaxBody},
-		OnStatus: c.status,
-		Log:      c.d.log.With("connection", c.cfg.Name),
-	})
+	c.link = wire.NewLink(c.conn, c.shared.link)
 	c.link.SetProgressTimeout(time.Duration(c.cfg.Timeout))
 	if c.cfg.Encryption.Mode == ModeExplicit && c.cfg.Encryption.Protocol != ProtocolNone {
 		c.talk = newDialogue(c.link.Lend("* OK encrypted\r\n"))
@@ -366,7 +358,7 @@ func (c *connector) login(ctx context.Context) (string, *Error) {
 		Host:              c.cfg.Address,
 		Port:              c.cfg.Port,
 	}
-	login, err := c.auth.Choose(ctx, server)
+	login, err := c.shared.auth.Choose(ctx, server)
 	if err != nil {
 		return "", explainAuth(err)
 	}
@@ -441,7 +433,7 @@ func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
 		c.d.wrong.Abandoned(host, user, now)
 		return c.silentLogin(failed, login)
 	}
-	e := explainAuth(c.auth.Failed(login, cause))
+	e := explainAuth(c.shared.auth.Failed(login, cause))
 	if r != nil {
 		said := serverError(StageLogin, r.kind, r.code, r.text)
 		e.Code, e.Retry = said.Code, said.Retry
@@ -558,12 +550,4 @@ func (c *connector) session() *session {
 		s.broken = true
 	}
 	return s
-}
-
-// status hears untagged status lines, from before the login to the end.
-func (c *connector) status(st wire.Status) {
-	if strings.EqualFold(firstWord(st.Code), "ALERT") {
-		// RFC 9051 section 7.1: a person must see it.
-		c.d.log.Warn("the server alerts", "connection", c.cfg.Name, "text", oneLine(st.Text))
-	}
 }

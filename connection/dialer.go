@@ -25,7 +25,7 @@ type DialerOptions struct {
 	StateDir    string        // where OAuth 2.0 refresh tokens are kept
 	Name        string        // what ID tells servers of us; "": "mailtriggerd"
 	Version     string        // likewise
-	MaxBody     int64         // the largest message that is read, in bytes; 0: 256 MiB
+	MaxBody     int64         // the largest message that is read, in bytes; 0: that of wire.Limits
 	MaxBackoff  time.Duration // the longest wait between reconnects; 0: 5 minutes
 
 	// Forward reaches servers and proxies; nil: a net.Dialer with keepalive. For
@@ -58,14 +58,13 @@ type Dialer struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	mu             sync.Mutex
-	authenticators map[*Config]*auth.Authenticator
+	mu      sync.Mutex
+	configs map[*Config]*shared
 }
 
 // The defaults of DialerOptions.
 const (
 	DefaultConnectRate = 200
-	DefaultMaxBody     = 256 << 20
 	DefaultMaxBackoff  = 5 * time.Minute
 )
 
@@ -80,22 +79,19 @@ func NewDialer(o DialerOptions) (*Dialer, error) {
 	if o.Name == "" {
 		o.Name = "mailtriggerd"
 	}
-	if o.MaxBody <= 0 {
-		o.MaxBody = DefaultMaxBody
-	}
 	if o.MaxBackoff <= 0 {
 		o.MaxBackoff = DefaultMaxBackoff
 	}
-	parker, err := wire.NewParker()
+	parker, err := wire.NewParker(nil)
 	if err != nil {
 		return nil, fmt.Errorf("connection: %w", err)
 	}
 	d := &Dialer{
-		opts:           o,
-		log:            o.Log,
-		parker:         parker,
-		rate:           rate.NewLimiter(rate.Limit(o.ConnectRate), int(math.Ceil(o.ConnectRate/10))),
-		authenticators: map[*Config]*auth.Authenticator{},
+		opts:    o,
+		log:     o.Log,
+		parker:  parker,
+		rate:    rate.NewLimiter(rate.Limit(o.ConnectRate), int(math.Ceil(o.ConnectRate/10))),
+		configs: map[*Config]*shared{},
 	}
 	if o.Trace != nil {
 		d.trace = *o.Trace
@@ -121,34 +117,49 @@ func (d *Dialer) Forgive(cfg *Config) {
 // Release forgets what is kept for a configuration that is no longer in use.
 func (d *Dialer) Release(cfg *Config) {
 	d.mu.Lock()
-	delete(d.authenticators, cfg)
+	delete(d.configs, cfg)
 	d.mu.Unlock()
 }
 
-// authenticator returns the one Authenticator of a connection: with it all its
-// sessions share an access token.
-func (d *Dialer) authenticator(cfg *Config) (*auth.Authenticator, error) {
+// shared is what all sessions of a connection share.
+type shared struct {
+	auth *auth.Authenticator // so that they share an access token
+	link *wire.LinkOptions
+}
+
+// share returns what the sessions of a connection share.
+func (d *Dialer) share(cfg *Config) (*shared, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if a := d.authenticators[cfg]; a != nil {
-		return a, nil
+	if s := d.configs[cfg]; s != nil {
+		return s, nil
 	}
 	forward, err := cfg.Proxy.Dialer(d.opts.Forward)
 	if err != nil {
 		return nil, err
 	}
+	log := d.log.With("connection", cfg.Name)
 	a, err := auth.New(&cfg.Authentication, auth.Options{
 		Connection:     cfg.Name,
 		StateDir:       d.opts.StateDir,
 		Dialer:         forward,
-		Log:            d.log.With("connection", cfg.Name),
+		Log:            log,
 		AllowClearText: cfg.Encryption.Protocol == ProtocolNone,
 	})
 	if err != nil {
 		return nil, err
 	}
-	d.authenticators[cfg] = a
-	return a, nil
+	s := &shared{auth: a, link: &wire.LinkOptions{
+		Limits: wire.Limits{Body: d.opts.MaxBody},
+		Log:    log,
+		OnStatus: func(st wire.Status) {
+			if st.Code == "ALERT" { // RFC 9051 section 7.1: a person must see it
+				log.Warn("the server alerts", "text", oneLine(st.Text))
+			}
+		},
+	}}
+	d.configs[cfg] = s
+	return s, nil
 }
 
 // loginKey is what the ledger of wrong passwords counts by: the account that

@@ -11,6 +11,8 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+
+	"mailtrigger/connection/wire"
 )
 
 // A Mailbox is a mailbox on a session, for as long as the function runs that was
@@ -75,6 +77,16 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 		return m.findUIDNext(ctx)
 	}
 	return nil
+}
+
+// adopt takes over what a SELECT of the park loop has told, if that is all there
+// is to know.
+func (m *Mailbox) adopt(seen wire.Known) bool {
+	if seen.UIDValidity == 0 || seen.UIDNext == 0 {
+		return false
+	}
+	m.UIDValidity, m.UIDNext, m.Exists = seen.UIDValidity, seen.UIDNext, seen.Exists
+	return true
 }
 
 // findUIDNext finds UIDNEXT where the server does not tell it at SELECT, as it may

@@ -366,7 +366,7 @@ func (w *Watch) woken(wake wire.Wake) {
 		w.mu.Unlock()
 		return
 	}
-	if wake.Reason == wire.Rechecked {
+	if wake.Reason == wire.Rechecked && !mb.adopt(wake.Seen) {
 		if err := mb.Refresh(w.ctx); err != nil {
 			w.lost(s, err)
 			return
