@@ -57,7 +57,9 @@ func (a *Exec) Validate() []setting.Problem {
 		problems = append(problems, setting.Problem{Key: key, Text: fmt.Sprintf(format, args...)})
 	}
 	problems = append(problems, a.validateCommand()...)
-	problems = append(problems, setting.OneOf("stdin", a.Stdin, []string{stdinJSON, stdinRaw, stdinText, stdinNone})...)
+	if stdins := []string{stdinJSON, stdinRaw, stdinText, stdinNone}; !slices.Contains(stdins, a.Stdin) {
+		problem("stdin", "unknown value %q; write %s", a.Stdin, choices(stdins))
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		if err := checkVariable(name); err != nil {
 			problem("env."+name, "%v", err)
@@ -148,7 +150,7 @@ func (a *Exec) runOnce(ctx context.Context, r *Run, file string) Result {
 	e := r.Event
 	argv, err := a.argv(ctx, e)
 	if err != nil {
-		return unmade(ctx, err)
+		return dead(err)
 	}
 	stdin, err := a.input(e)
 	if err != nil {
@@ -160,16 +162,16 @@ func (a *Exec) runOnce(ctx context.Context, r *Run, file string) Result {
 		baseDir: r.Env.BaseDir, tempDir: r.Env.TempDir,
 	}
 	result := p.run(ctx)
-	var secrets []setting.Secret
+	var hide redactor
 	for name, value := range a.Env {
 		if sensitive(name) {
-			secrets = append(secrets, setting.NewSecret(value))
+			hide.add(value)
 		}
 	}
-	result.Output = redact(result.Output, secrets)
+	result.Output = hide.bytes(result.Output)
 	if result.Err != nil {
 		if line := lastLine(result.Output); line != "" {
-			result.Err = fmt.Errorf("%w; it last said: %s", result.Err, setting.Printable(line, 300))
+			result.Err = fmt.Errorf("%w; it last said: %s", result.Err, event.Line(line, 300))
 		}
 	}
 	return result

@@ -1,0 +1,753 @@
+package trigger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mailtrigger/codepage"
+	"mailtrigger/connection"
+	"mailtrigger/connection/setting"
+	"mailtrigger/connection/wire"
+	"mailtrigger/trigger/crashpoint"
+	"mailtrigger/trigger/journal"
+	"mailtrigger/trigger/message"
+)
+
+// The limits of one batch: what is fetched, matched and journaled together.
+const (
+	maxBatch      = 100
+	maxBatchBytes = 16 << 20
+	listWindow    = 5000    // UIDs listed at once while a backlog is worked through
+	largeMail     = 1 << 20 // above it, a message's header is judged before its body is fetched
+	maxFetchFails = 5       // fetches of one message alone that may fail before it becomes a dead letter
+)
+
+// A collector brings one mailbox's mail to the triggers that watch it, and does
+// on the server what they ask for. All of it happens in look, which the watch
+// calls from one goroutine at a time.
+type collector struct {
+	e     *Engine
+	conn  *connection.Config
+	key   journal.MailboxKey
+	log   *slog.Logger
+	feeds []*feed
+	watch *connection.Watch
+
+	// Owned by look.
+	state    journal.MailboxState
+	settled  bool
+	selected selection
+	batch    int             // messages a batch: halved when a fetch fails, so that the one to blame is found
+	fails    map[uint32]int  // failed fetches of single messages
+	pipeline *journal.Commit // the last batch sent to the journal
+
+	finishing sync.Mutex // held by finishAlone
+
+	mu      sync.Mutex
+	groups  map[uint32]*group // by UID: messages with jobs that have not ended
+	ready   []*group          // their turn on the server has come
+	unread  []*job            // dead letters tried again whose mail is still to be fetched
+	adopted []*job            // of the last run; resume queues them
+}
+
+// A feed lets the mailbox's mail go to one trigger.
+type feed struct {
+	runner *runner
+	conn   *connection.Config
+	policy codepage.Policy
+
+	// Owned by look.
+	cursor journal.Cursor
+	full   bool // its queue is full: the cursor stays where it is
+}
+
+// selection is what the server said of the mailbox when it was last selected.
+type selection struct{ uidValidity, uidNext uint32 }
+
+func newCollector(e *Engine, conn *connection.Config, key journal.MailboxKey) *collector {
+	c := &collector{
+		e: e, conn: conn, key: key, batch: maxBatch,
+		fails: make(map[uint32]int), groups: make(map[uint32]*group),
+		log: e.log.With("mailbox", key.Mailbox),
+	}
+	if conn != nil {
+		c.log = c.log.With("connection", conn.Name)
+	}
+	return c
+}
+
+// start watches the mailbox.
+func (c *collector) start() {
+	if len(c.feeds) > 0 {
+		c.watch = c.e.watcher.Watch(c.conn, c.key.Mailbox, c.look)
+	}
+}
+
+// wake asks for a look soon. A mailbox that nobody watches gets a session of its own for it.
+func (c *collector) wake() {
+	if c.watch != nil {
+		c.watch.Wake()
+		return
+	}
+	go c.finishAlone()
+}
+
+func (c *collector) close(ctx context.Context) {
+	if c.watch == nil {
+		return
+	}
+	if err := c.watch.Close(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		c.log.Debug("the session did not end cleanly", "err", err)
+	}
+}
+
+// look brings everything that is new to the triggers. Live mail goes first,
+// then what is to be done on the server, then a batch of the backlog, and again.
+func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.Wake) error {
+	if err := c.settle(ctx, mb); err != nil {
+		return err
+	}
+	if c.state.Held != "" {
+		return nil
+	}
+	for _, f := range c.feeds {
+		f.full = false
+	}
+	for {
+		if err := c.collectNew(ctx, mb, wake); err != nil {
+			return err
+		}
+		if err := c.readUnread(ctx, mb); err != nil {
+			return err
+		}
+		if err := c.finishReady(ctx, mb); err != nil {
+			return err
+		}
+		more, err := c.collectBacklog(ctx, mb)
+		if err != nil || !more {
+			return err
+		}
+		wake = wire.Wake{}
+	}
+}
+
+// settle makes sure that cursors and mailbox speak of the same UIDs: it commits
+// the baseline of a mailbox or trigger seen for the first time, and finds known
+// messages again where the server has changed its UIDs.
+func (c *collector) settle(ctx context.Context, mb *connection.Mailbox) error {
+	now := selection{mb.UIDValidity, mb.UIDNext}
+	if c.settled && now == c.selected {
+		return nil
+	}
+	if !c.settled {
+		if err := c.load(ctx, mb); err != nil {
+			return err
+		}
+	}
+	if c.state.UIDValidity != mb.UIDValidity || mb.UIDNext < c.state.UIDNext || c.state.Held != "" {
+		if err := c.resync(ctx, mb); err != nil {
+			return err
+		}
+	}
+	c.settled, c.selected = true, now
+	return nil
+}
+
+// load gets state and cursors from the journal, and commits a baseline for what
+// is not there yet: mail that is already in the mailbox fires only if the
+// trigger's `start` says so, and whatever comes later is new.
+func (c *collector) load(ctx context.Context, mb *connection.Mailbox) error {
+	state, known := c.e.store.Mailbox(c.key)
+	batch := &journal.Batch{}
+	if !known {
+		state = journal.MailboxState{UIDValidity: mb.UIDValidity, UIDNext: mb.UIDNext, FirstSeen: c.e.now()}
+		batch.Mailboxes = append(batch.Mailboxes, journal.MailboxUpdate{Mailbox: c.key, State: state})
+	}
+	for _, f := range c.feeds {
+		name := f.runner.rule.cfg.Name
+		cursor, known := c.e.store.Cursor(c.key, name)
+		if !known {
+			var err error
+			if cursor, err = c.baseline(ctx, mb, f); err != nil {
+				return err
+			}
+			batch.Cursors = append(batch.Cursors, journal.CursorUpdate{Mailbox: c.key, Trigger: name, Cursor: cursor})
+			c.log.Info("watching from now on", "trigger", name, "start", f.runner.rule.cfg.Start, "uid", cursor.UID, "backlog", backlogSize(cursor))
+		}
+		f.cursor = cursor
+	}
+	c.state = state
+	if err := c.rekeyAdopted(); err != nil {
+		return err
+	}
+	if len(batch.Cursors)+len(batch.Mailboxes) == 0 {
+		return nil
+	}
+	return c.commit(ctx, batch)
+}
+
+// rekeyAdopted finds out the UIDs of now of messages whose jobs were journaled
+// before the server changed its UIDs.
+func (c *collector) rekeyAdopted() error {
+	c.mu.Lock()
+	stale := false
+	for _, g := range c.groups {
+		stale = stale || g.uidValidity != c.state.UIDValidity
+	}
+	c.mu.Unlock()
+	if !stale {
+		return nil
+	}
+	seen, err := c.e.store.Seen(c.key)
+	if err != nil {
+		return err
+	}
+	byHash := make(map[uint64]uint32, len(seen))
+	for _, s := range seen {
+		byHash[s.Hash] = s.UID
+	}
+	c.rekey(byHash, c.state.UIDValidity, false)
+	return nil
+}
+
+// baseline is the first cursor of a trigger in a mailbox.
+func (c *collector) baseline(ctx context.Context, mb *connection.Mailbox, f *feed) (journal.Cursor, error) {
+	cursor := journal.Cursor{UIDValidity: mb.UIDValidity, UID: mb.UIDNext - 1}
+	if mb.UIDNext <= 1 {
+		cursor.UID = 0
+		return cursor, nil
+	}
+	var what connection.Search
+	switch start := f.runner.rule.cfg.Start; {
+	case start == "all":
+		cursor.Backfill = []journal.Range{{First: 1, Last: cursor.UID}}
+		return cursor, nil
+	case start == "unseen":
+		what.Unseen = true
+	case strings.HasPrefix(start, "since:"):
+		var d setting.Duration
+		if err := d.UnmarshalText([]byte(strings.TrimPrefix(start, "since:"))); err != nil {
+			return cursor, fmt.Errorf("start: %w", err)
+		}
+		what.Since = c.e.now().Add(-time.Duration(d))
+	default:
+		return cursor, nil
+	}
+	uids, err := mb.Search(ctx, what)
+	if err != nil {
+		return cursor, err
+	}
+	cursor.Backfill = ranges(uids, cursor.UID)
+	return cursor, nil
+}
+
+// ranges makes ranges of the UIDs up to last.
+func ranges(uids []uint32, last uint32) []journal.Range {
+	slices.Sort(uids)
+	var out []journal.Range
+	for _, uid := range slices.Compact(uids) {
+		switch n := len(out); {
+		case uid > last:
+			return out
+		case n > 0 && out[n-1].Last == uid-1:
+			out[n-1].Last = uid
+		default:
+			out = append(out, journal.Range{First: uid, Last: uid})
+		}
+	}
+	return out
+}
+
+// collectNew brings what came after the cursors to the triggers.
+func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake wire.Wake) error {
+	for {
+		after, ok := c.lowest()
+		if !ok {
+			return nil
+		}
+		infos, err := mb.List(ctx, after)
+		if err != nil || len(infos) == 0 {
+			return err
+		}
+		for len(infos) > 0 {
+			n := c.batchOf(infos)
+			pushed := time.Time{}
+			if wake.Reason == wire.Pushed {
+				pushed = wake.At
+			}
+			if err := c.deliver(ctx, mb, infos[:n], true, pushed); err != nil {
+				return err
+			}
+			infos = infos[n:]
+		}
+	}
+}
+
+// lowest returns the lowest cursor of the feeds that have room.
+func (c *collector) lowest() (after uint32, ok bool) {
+	for _, f := range c.feeds {
+		if !f.full && (!ok || f.cursor.UID < after) {
+			after, ok = f.cursor.UID, true
+		}
+	}
+	return after, ok
+}
+
+// batchOf says how many of the messages make one batch: at most as many as give
+// maxBatch jobs, if every trigger matches them all.
+func (c *collector) batchOf(infos []connection.Info) int {
+	most := min(c.batch, maxBatch/len(c.feeds))
+	var bytes int64
+	for i, info := range infos {
+		bytes += info.Size
+		if i > 0 && (i >= most || bytes > maxBatchBytes) {
+			return i
+		}
+	}
+	return len(infos)
+}
+
+// collectBacklog brings a batch of the mail that was there before to the triggers
+// that asked for it. It reports whether there is more.
+func (c *collector) collectBacklog(ctx context.Context, mb *connection.Mailbox) (more bool, err error) {
+	first, last, ok := c.nextBacklog()
+	if !ok {
+		return false, nil
+	}
+	infos, err := mb.ListRange(ctx, first, last)
+	if err != nil {
+		return false, err
+	}
+	if len(infos) == 0 {
+		return true, c.passBacklog(last)
+	}
+	for len(infos) > 0 && !c.allFull() {
+		n := c.batchOf(infos)
+		if err := c.deliver(ctx, mb, infos[:n], false, time.Time{}); err != nil {
+			return false, err
+		}
+		if infos = infos[n:]; len(infos) == 0 {
+			return true, c.passBacklog(last)
+		}
+		if err := c.collectNew(ctx, mb, wire.Wake{}); err != nil {
+			return false, err
+		}
+		if err := c.finishReady(ctx, mb); err != nil {
+			return false, err
+		}
+	}
+	return !c.allFull(), nil
+}
+
+// nextBacklog returns the next window of UIDs that some trigger with room has to fill back.
+func (c *collector) nextBacklog() (first, last uint32, ok bool) {
+	for _, f := range c.feeds {
+		if f.full {
+			continue
+		}
+		if uid, end, some := nextOf(f.cursor); some && (!ok || uid < first) {
+			first, last, ok = uid, end, true
+		}
+	}
+	if ok && last-first >= listWindow {
+		last = first + listWindow - 1
+	}
+	return first, last, ok
+}
+
+// nextOf returns the first range of a cursor's backlog that is not decided yet.
+func nextOf(cursor journal.Cursor) (first, last uint32, ok bool) {
+	for _, r := range cursor.Backfill {
+		if r.Last > cursor.BackfillPos {
+			return max(r.First, cursor.BackfillPos+1), r.Last, true
+		}
+	}
+	return 0, 0, false
+}
+
+func inBacklog(cursor journal.Cursor, uid uint32) bool {
+	if uid <= cursor.BackfillPos {
+		return false
+	}
+	i, found := slices.BinarySearchFunc(cursor.Backfill, uid, func(r journal.Range, uid uint32) int {
+		switch {
+		case r.Last < uid:
+			return -1
+		case r.First > uid:
+			return 1
+		}
+		return 0
+	})
+	_ = i
+	return found
+}
+
+func backlogSize(cursor journal.Cursor) (n uint64) {
+	for _, r := range cursor.Backfill {
+		if r.Last > cursor.BackfillPos {
+			n += uint64(r.Last-max(r.First, cursor.BackfillPos+1)) + 1
+		}
+	}
+	return n
+}
+
+// passBacklog moves the backlog of every trigger with room to last: nothing is left below it.
+func (c *collector) passBacklog(last uint32) error {
+	batch := &journal.Batch{}
+	for _, f := range c.feeds {
+		if f.full || backlogSize(f.cursor) == 0 || f.cursor.BackfillPos >= last {
+			continue
+		}
+		f.cursor.BackfillPos = last
+		batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
+		if backlogSize(f.cursor) == 0 {
+			c.log.Info("the backlog is done", "trigger", f.runner.rule.cfg.Name)
+		}
+	}
+	return c.send(batch)
+}
+
+func (c *collector) cursorUpdate(f *feed) journal.CursorUpdate {
+	return journal.CursorUpdate{Mailbox: c.key, Trigger: f.runner.rule.cfg.Name, Cursor: f.cursor}
+}
+
+func (c *collector) allFull() bool {
+	return !slices.ContainsFunc(c.feeds, func(f *feed) bool { return !f.full })
+}
+
+// wants reports whether the trigger has not yet decided about this message.
+func (f *feed) wants(uid uint32, live bool) bool {
+	if f.full {
+		return false
+	}
+	if live {
+		return uid > f.cursor.UID
+	}
+	return inBacklog(f.cursor, uid)
+}
+
+// pass moves the cursor past a message that is decided.
+func (f *feed) pass(uid uint32, live bool) {
+	if live {
+		f.cursor.UID = uid
+	} else {
+		f.cursor.BackfillPos = uid
+	}
+}
+
+// deliver fetches, decodes and matches the messages, which are in the order of
+// their UIDs, journals what is to be done and starts it. Cursors move only over
+// what is in the same batch for the journal.
+func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos []connection.Info, live bool, pushed time.Time) error {
+	read, err := c.read(ctx, mb, infos, live)
+	if err != nil {
+		return err
+	}
+	batch := &journal.Batch{}
+	var jobs []*job
+	seen := journal.SeenUpdate{Mailbox: c.key}
+	moved := make(map[*feed]bool)
+	for _, info := range infos {
+		m := read[info.UID]
+		decided := false
+		for _, f := range c.feeds {
+			if !f.wants(info.UID, live) {
+				continue
+			}
+			j, ok := c.decide(f, info, m)
+			if !ok {
+				f.full = true
+				continue
+			}
+			decided = true
+			f.pass(info.UID, live)
+			moved[f] = true
+			if j == nil {
+				continue
+			}
+			j.live, j.pushed = live, pushed
+			if m.raw != nil && c.e.budget.take(int64(len(m.raw))) {
+				j.budget = int64(len(m.raw))
+			}
+			jobs = append(jobs, j)
+			batch.Jobs, batch.Bodies = append(batch.Jobs, j.rec), append(batch.Bodies, m.raw)
+		}
+		if decided && m != nil {
+			seen.Seen = append(seen.Seen, journal.Seen{UID: info.UID, Hash: m.hash})
+			c.state.UIDNext = max(c.state.UIDNext, info.UID+1)
+		}
+	}
+	for f := range moved {
+		batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
+	}
+	if len(seen.Seen) > 0 {
+		batch.Seen = append(batch.Seen, seen)
+		batch.Mailboxes = append(batch.Mailboxes, journal.MailboxUpdate{Mailbox: c.key, State: c.state})
+	}
+	if err := c.send(batch); err != nil {
+		return err
+	}
+	c.hand(jobs)
+	return nil
+}
+
+// hand gives accepted jobs to their runners; dead letters among them are buried.
+func (c *collector) hand(jobs []*job) {
+	for _, j := range jobs {
+		j.accepted = c.pipeline
+		c.join(j)
+	}
+	for _, j := range jobs {
+		if reason := j.rec.Extra[unread]; reason != "" {
+			j.skipWaiting()
+			c.e.bury(j.rec, reason)
+			j.unload(c.e)
+			j.runner.released(j)
+			c.leave(j, reason)
+			continue
+		}
+		if j.budget == 0 {
+			j.raw, j.msg = nil, nil // read back from the journal when its turn comes
+		}
+		j.runner.queue(j)
+	}
+}
+
+// send hands a batch to the journal. At most one batch is under way while the
+// next is fetched.
+func (c *collector) send(batch *journal.Batch) error {
+	if len(batch.Jobs)+len(batch.Cursors)+len(batch.Mailboxes)+len(batch.Seen) == 0 {
+		return nil
+	}
+	if c.pipeline != nil {
+		if err := c.pipeline.Wait(c.e.working); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+	}
+	crashpoint.Hit("accept")
+	c.pipeline = c.e.store.Accept(batch)
+	return nil
+}
+
+// commit sends a batch and waits until it is in the journal.
+func (c *collector) commit(ctx context.Context, batch *journal.Batch) error {
+	if err := c.send(batch); err != nil {
+		return err
+	}
+	if err := c.pipeline.Wait(ctx); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// A mail is a message as it was read, decoded once for each code page policy.
+type mail struct {
+	info    connection.Info
+	raw     []byte // nil if only the header was read
+	header  []byte
+	hash    uint64
+	problem string // why it could not be read at all
+	decoded map[codepage.Policy]*message.Message
+}
+
+// decode returns the message as the feed's code page reads it.
+func (m *mail) decode(c *collector, f *feed) *message.Message {
+	if msg := m.decoded[f.policy]; msg != nil {
+		return msg
+	}
+	var msg *message.Message
+	if m.raw == nil {
+		msg = message.ParseHeader(m.header, message.Options{Policy: f.policy})
+	} else {
+		var err error
+		if msg, err = c.e.decode(c.key, c.state.UIDValidity, m.info.UID, m.raw, f.policy); err != nil {
+			m.problem, m.raw = err.Error(), nil
+			msg = &message.Message{}
+		} else {
+			c.e.trace.defects(msg.Defects)
+		}
+	}
+	msg.Size, msg.Flags = m.info.Size, m.info.Flags
+	m.decoded[f.policy] = msg
+	return msg
+}
+
+// read fetches the messages that any trigger wants. What has gone meanwhile is
+// not in the result.
+func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []connection.Info, live bool) (map[uint32]*mail, error) {
+	out := make(map[uint32]*mail, len(infos))
+	var whole, large []uint32
+	most := c.largestWanted()
+	for _, info := range infos {
+		if !slices.ContainsFunc(c.feeds, func(f *feed) bool { return f.wants(info.UID, live) }) {
+			continue
+		}
+		m := &mail{info: info, decoded: make(map[codepage.Policy]*message.Message)}
+		switch {
+		case c.fails[info.UID] >= maxFetchFails:
+			m.problem = fmt.Sprintf("the server could not deliver it in %d attempts; look at it with a mail program, then retry or discard the dead letter", maxFetchFails)
+			out[info.UID] = m
+		case info.Size > largeMail:
+			large = append(large, info.UID)
+			out[info.UID] = m
+		default:
+			whole = append(whole, info.UID)
+			out[info.UID] = m
+		}
+	}
+	if len(large) > 0 {
+		wanted, err := c.readHeaders(ctx, mb, large, out, live, most)
+		if err != nil {
+			return nil, err
+		}
+		whole = append(whole, wanted...)
+	}
+	if len(whole) == 0 {
+		return out, nil
+	}
+	slices.Sort(whole)
+	got := make(map[uint32]bool, len(whole))
+	err := mb.Fetch(ctx, whole, func(b connection.Body) error {
+		if m := out[b.UID]; m != nil {
+			m.info, m.raw, m.hash = b.Info, b.Raw, identityHash(b.Raw, b.Size)
+			got[b.UID] = true
+			c.e.trace.message(c.conn.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		c.fetchFailed(ctx, whole, err)
+		return nil, err
+	}
+	c.batch = min(c.batch*2, maxBatch)
+	for _, uid := range whole {
+		if !got[uid] {
+			delete(out, uid) // expunged meanwhile
+		}
+	}
+	return out, nil
+}
+
+// fetchFailed halves the batch, so that the message that makes fetches fail is
+// found; failures of one alone are counted against it.
+func (c *collector) fetchFailed(ctx context.Context, uids []uint32, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if len(uids) == 1 {
+		c.fails[uids[0]]++
+		c.log.Warn("a message could not be fetched", "uid", uids[0], "times", c.fails[uids[0]], "err", err)
+	}
+	c.batch = max(c.batch/2, 1)
+}
+
+// largestWanted is the largest message that any trigger takes.
+func (c *collector) largestWanted() (most int64) {
+	for _, f := range c.feeds {
+		most = max(most, int64(f.runner.rule.cfg.MaxSize))
+	}
+	return most
+}
+
+// readHeaders judges large messages by their headers, and returns those whose
+// bodies are wanted.
+func (c *collector) readHeaders(ctx context.Context, mb *connection.Mailbox, uids []uint32, out map[uint32]*mail, live bool, most int64) (wanted []uint32, err error) {
+	err = mb.FetchHeaders(ctx, uids, nil, func(uid uint32, raw []byte) error {
+		if m := out[uid]; m != nil {
+			m.header, m.hash = raw, identityHash(raw, m.info.Size)
+		}
+		return nil
+	})
+	if err != nil {
+		c.fetchFailed(ctx, uids, err)
+		return nil, err
+	}
+	for _, uid := range uids {
+		m := out[uid]
+		if m.header == nil {
+			delete(out, uid) // expunged meanwhile
+			continue
+		}
+		if m.info.Size > most {
+			continue
+		}
+		for _, f := range c.feeds {
+			if f.wants(uid, live) && f.runner.rule.mayPlan(m.decode(c, f)) {
+				wanted = append(wanted, uid)
+				clear(m.decoded)
+				break
+			}
+		}
+	}
+	return wanted, nil
+}
+
+// unread is the key of Job.Extra under which a message that was not read says why.
+const unread = "unread"
+
+// decide matches a message against one trigger. It returns the job, nil if there
+// is nothing to do, or false if the trigger's queue is full.
+func (c *collector) decide(f *feed, info connection.Info, m *mail) (*job, bool) {
+	if m == nil {
+		return nil, true // expunged before it could be read
+	}
+	r := f.runner.rule
+	var plan []journal.ActionState
+	var matched bool
+	var groups map[string]string
+	msg := m.decode(c, f)
+	problem := m.problem
+	switch {
+	case problem != "":
+		plan, matched = r.plan(true), true
+	case m.raw == nil && info.Size > int64(r.cfg.MaxSize) && r.mayPlan(msg):
+		plan, matched = r.plan(true), true
+		problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s; raise it and retry the dead letter", info.Size, r.cfg.MaxSize)
+	case m.raw == nil:
+		plan, matched, groups = r.plan(false), false, nil
+	case info.Size > int64(r.cfg.MaxSize):
+		if plan, matched, groups = r.decide(msg); plan != nil {
+			problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s; raise it and retry the dead letter", info.Size, r.cfg.MaxSize)
+		}
+	default:
+		plan, matched, groups = r.decide(msg)
+	}
+	if len(plan) > 0 && c.e.own.hasFired(c.key, m.hash, r.cfg.Name) {
+		c.e.trace.suppressed(r.cfg.Name, "own_move")
+		c.log.Debug("the trigger fired on this message before the daemon moved it here", "trigger", r.cfg.Name, "uid", info.UID)
+		return nil, true
+	}
+	if len(plan) > 0 && !f.runner.reserve(c, info.Size) {
+		return nil, false
+	}
+	if matched {
+		c.e.trace.match(r.cfg.Name, c.e.now())
+	}
+	if len(plan) == 0 {
+		return nil, true
+	}
+	rec := &journal.Job{
+		Trigger: r.cfg.Name, Connection: f.conn.Name, Mailbox: c.key, Kind: "message",
+		EventID:     eventID(c.key, c.state.UIDValidity, info.UID, m.info.InternalDate, info.Size, r.cfg.Name),
+		UIDValidity: c.state.UIDValidity, UID: info.UID, InternalDate: m.info.InternalDate, Size: info.Size,
+		MessageID: msg.MessageID, Subject: cut(msg.Subject, 200), From: firstAddress(msg.From), IdentityHash: m.hash,
+		Accepted: c.e.now(), Actions: plan, Match: groups,
+	}
+	if problem != "" {
+		rec.Extra = map[string]string{unread: problem}
+	}
+	return &job{rec: rec, runner: f.runner, policy: f.policy, raw: m.raw, msg: msg}, true
+}
+
+func firstAddress(list []message.Address) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return cut(list[0].Address, 200)
+}

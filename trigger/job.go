@@ -1,0 +1,204 @@
+package trigger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mailtrigger/codepage"
+	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/event"
+	"mailtrigger/trigger/journal"
+	"mailtrigger/trigger/message"
+)
+
+// A job is one message for one trigger: the journal's record and what the
+// running daemon adds to it. One goroutine owns a job at a time: the collector
+// that makes it, then the runner, then the collector again for the server's part.
+type job struct {
+	rec    *journal.Job
+	runner *runner
+	group  *group // the jobs of the same message; nil for none
+
+	accepted *journal.Commit // J1; nil: the job was in the journal at the start
+	changed  *journal.Commit // the last Update that must be durable before the next attempt; nil: none
+	retryAt  time.Time       // when the runner looks at it again
+	pushed   time.Time       // when the server told us; zero if it did not
+
+	policy  codepage.Policy
+	raw     []byte           // nil: to be read from the journal
+	msg     *message.Message // decoded raw; nil with it
+	budget  int64            // bytes counted in the engine's budget for raw
+	live    bool             // not from a backlog
+	asked   bool             // its mail has been asked for again
+	resumed bool             // its actions on the server had begun before the daemon was started
+}
+
+// durable waits until everything said of the job so far is in the journal.
+func (j *job) durable(ctx context.Context) error {
+	for _, c := range []*journal.Commit{j.accepted, j.changed} {
+		if c == nil {
+			continue
+		}
+		if err := c.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// committed reports whether the job's record is in the journal.
+func (j *job) committed() bool {
+	if j.accepted == nil {
+		return true
+	}
+	select {
+	case <-j.accepted.Done():
+		return j.accepted.Err() == nil
+	default:
+		return false
+	}
+}
+
+// nextLocal returns the index of the next waiting action that runs in the daemon, or -1.
+func (j *job) nextLocal() int {
+	return j.next(func(d action.Definition) bool { _, ok := d.(action.Local); return ok })
+}
+
+// nextServer returns the index of the next waiting action that runs on the server, or -1.
+func (j *job) nextServer() int {
+	return j.next(func(d action.Definition) bool { _, ok := d.(action.Server); return ok })
+}
+
+func (j *job) next(wanted func(action.Definition) bool) int {
+	for i, a := range j.rec.Actions {
+		if a.State == journal.Waiting && wanted(j.runner.rule.actions[a.Name]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// dead returns the first action that failed for good, or nil.
+func (j *job) dead() *journal.ActionState {
+	for i := range j.rec.Actions {
+		if j.rec.Actions[i].State == journal.Dead {
+			return &j.rec.Actions[i]
+		}
+	}
+	return nil
+}
+
+// fail marks action i as failed for good. Unless the action says to go on, it
+// ends the job's later actions.
+func (j *job) fail(i int, reason string, output []byte) {
+	a := &j.rec.Actions[i]
+	a.State, a.Err, a.Output = journal.Dead, reason, output
+	if j.runner.rule.actions[a.Name].Base().ContinueOnError {
+		return
+	}
+	j.skipWaiting()
+}
+
+func (j *job) skipWaiting() {
+	for i := range j.rec.Actions {
+		if j.rec.Actions[i].State == journal.Waiting {
+			j.rec.Actions[i].State = journal.Skipped
+		}
+	}
+}
+
+// load makes sure that the job has its message, from the journal if need be.
+func (j *job) load(e *Engine) error {
+	if j.raw == nil {
+		raw, err := e.store.Body(j.rec)
+		if err != nil {
+			return fmt.Errorf("the message cannot be read back from the journal: %w", err)
+		}
+		j.raw = raw
+	}
+	if j.msg == nil {
+		msg, err := e.decode(j.rec.Mailbox, j.rec.UIDValidity, j.rec.UID, j.raw, j.policy)
+		if err != nil {
+			return err
+		}
+		j.msg = msg
+	}
+	return nil
+}
+
+// unload lets go of the message; load gets it again.
+func (j *job) unload(e *Engine) {
+	if !j.committed() {
+		return
+	}
+	j.raw, j.msg = nil, nil
+	e.budget.release(j.budget)
+	j.budget = 0
+}
+
+// event is what action i gets.
+func (j *job) event(i int) *event.Event {
+	a := &j.rec.Actions[i]
+	ev := &event.Event{
+		Version: event.Version, ID: j.rec.EventID, Kind: event.Kind(j.rec.Kind),
+		Trigger: j.rec.Trigger, Action: a.Name, Connection: j.rec.Connection,
+		Mailbox: j.rec.Mailbox.Mailbox, UIDValidity: j.rec.UIDValidity, UID: j.rec.UID,
+		Attempt: a.Attempt, Received: j.rec.InternalDate,
+		Message: j.withPaths(), Match: j.rec.Match, Raw: j.raw,
+	}
+	for k := range i {
+		ev.Saved = append(ev.Saved, j.rec.Actions[k].Saved...)
+	}
+	return ev
+}
+
+// What Job.Extra remembers from one attempt to the next.
+const (
+	extraPath     = "path/"     // + index: where that attachment was saved
+	extraProgress = "progress/" // + action: how many attachments it has dealt with
+)
+
+// remember keeps what an attempt has made for the attempts and actions after it.
+// It reports whether there is anything new to keep.
+func (j *job) remember(action string, paths map[int]string, progress int) bool {
+	if len(paths) == 0 && progress == j.progress(action) {
+		return false
+	}
+	if j.rec.Extra == nil {
+		j.rec.Extra = make(map[string]string)
+	}
+	for i, path := range paths {
+		j.rec.Extra[extraPath+strconv.Itoa(i)] = path
+	}
+	j.rec.Extra[extraProgress+action] = strconv.Itoa(progress)
+	return true
+}
+
+func (j *job) progress(action string) int {
+	n, _ := strconv.Atoi(j.rec.Extra[extraProgress+action])
+	return n
+}
+
+// withPaths returns the message with the paths of the attachments saved by
+// earlier actions. The decoded message itself is shared and stays as it is.
+func (j *job) withPaths() *message.Message {
+	msg := j.msg
+	for key, path := range j.rec.Extra {
+		index, ok := strings.CutPrefix(key, extraPath)
+		i, err := strconv.Atoi(index)
+		if !ok || err != nil || j.msg == nil || i < 0 || i >= len(j.msg.Attachments) {
+			continue
+		}
+		if msg == j.msg {
+			copied := *j.msg
+			copied.Attachments = slices.Clone(j.msg.Attachments)
+			msg = &copied
+		}
+		msg.Attachments[i].Path = path
+	}
+	return msg
+}

@@ -1,0 +1,132 @@
+package trigger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"os"
+	"sync"
+
+	"mailtrigger/trigger/journal"
+)
+
+// maxCrashes is how often the daemon may die while it reads a message before the
+// message is given up as a dead letter.
+const maxCrashes = 3
+
+// poison remembers, across crashes of the process, which messages were being
+// read. A message that takes the whole process down (out of memory, a stack that
+// overflows) would otherwise do so for ever.
+//
+// Each message being read has a slot in a small file, written before and cleared
+// after by one unsynced write each: that survives the death of the process, which
+// is what it is for. At the start the slots still set are counted, in the
+// journal, against their messages.
+type poison struct {
+	mu    sync.Mutex
+	file  *os.File
+	free  []int
+	next  int
+	count map[string]int // crashes by event identity
+	store journal.Store
+}
+
+const (
+	poisonSlot   = 512
+	poisonPrefix = "poison/"
+)
+
+func openPoison(path string, store journal.Store, log *slog.Logger) (*poison, error) {
+	old, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("read the marks of messages being read: %w", err)
+	}
+	p := &poison{count: make(map[string]int), store: store}
+	state, err := store.State(poisonPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("read the marks of messages being read: %w", err)
+	}
+	for key, v := range state {
+		if len(v) == 1 {
+			p.count[key[len(poisonPrefix):]] = int(v[0])
+		}
+	}
+	changed := make(map[string][]byte)
+	for ; len(old) >= poisonSlot; old = old[poisonSlot:] {
+		key, ok := decodeSlot(old[:poisonSlot])
+		if !ok {
+			continue
+		}
+		p.count[key]++
+		changed[poisonPrefix+key] = []byte{byte(min(p.count[key], maxCrashes))}
+		log.Warn("the daemon died while it read a message", "message", key, "times", p.count[key])
+	}
+	if len(changed) > 0 {
+		c := store.Accept(&journal.Batch{State: changed})
+		<-c.Done()
+		if err := c.Err(); err != nil {
+			return nil, fmt.Errorf("count the crashes of the last run: %w", err)
+		}
+	}
+	if p.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+		return nil, fmt.Errorf("open the marks of messages being read: %w", err)
+	}
+	return p, nil
+}
+
+// begin marks a message as being read. It returns the function that clears the
+// mark, or false if the message has taken the daemon down too often.
+func (p *poison) begin(box journal.MailboxKey, uidValidity, uid uint32) (end func(), ok bool) {
+	key := poisonKey(box, uidValidity, uid)
+	p.mu.Lock()
+	if p.count[key] >= maxCrashes {
+		p.mu.Unlock()
+		return nil, false
+	}
+	_, crashedBefore := p.count[key]
+	slot := p.next
+	if n := len(p.free); n > 0 {
+		slot, p.free = p.free[n-1], p.free[:n-1]
+	} else {
+		p.next++
+	}
+	p.mu.Unlock()
+	at := int64(slot) * poisonSlot
+	// A mark that cannot be written protects nothing, and harms nothing.
+	_, _ = p.file.WriteAt(encodeSlot(key), at)
+	return func() {
+		_, _ = p.file.WriteAt(make([]byte, 8), at)
+		p.mu.Lock()
+		p.free = append(p.free, slot)
+		delete(p.count, key)
+		p.mu.Unlock()
+		if crashedBefore {
+			p.store.Accept(&journal.Batch{State: map[string][]byte{poisonPrefix + key: nil}})
+		}
+	}, true
+}
+
+func (p *poison) close() error { return p.file.Close() }
+
+func poisonKey(box journal.MailboxKey, uidValidity, uid uint32) string {
+	return cut(fmt.Sprintf("%d/%d/%s/%s/%s", uidValidity, uid, box.Mailbox, box.User, box.Host), poisonSlot-32)
+}
+
+// A slot is a length, a checksum and the key.
+func encodeSlot(key string) []byte {
+	b := make([]byte, poisonSlot)
+	binary.BigEndian.PutUint32(b, uint32(len(key)))
+	binary.BigEndian.PutUint32(b[4:], crc32.ChecksumIEEE([]byte(key)))
+	copy(b[8:], key)
+	return b
+}
+
+func decodeSlot(b []byte) (key string, ok bool) {
+	n := binary.BigEndian.Uint32(b)
+	if n == 0 || n > poisonSlot-8 {
+		return "", false
+	}
+	key = string(b[8 : 8+n])
+	return key, crc32.ChecksumIEEE([]byte(key)) == binary.BigEndian.Uint32(b[4:])
+}

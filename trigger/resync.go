@@ -1,0 +1,172 @@
+package trigger
+
+import (
+	"context"
+	"fmt"
+
+	"mailtrigger/connection"
+	"mailtrigger/trigger/journal"
+)
+
+// The limits of what may look new after the server has changed its UIDs, before
+// it is held back instead of fired.
+const (
+	holdAbove        = 50 // messages
+	holdAbovePercent = 5  // of the mailbox
+)
+
+// resync finds known messages again after the UIDs by which they were known are
+// no longer good: UIDVALIDITY has changed, or the server went back in time (a
+// UIDNEXT lower than it was: a restored backup). Nothing old fires again, nothing
+// new is skipped; if too much looks new to be believed, all is held and said.
+func (c *collector) resync(ctx context.Context, mb *connection.Mailbox) error {
+	c.e.trace.mailboxReset()
+	c.log.Warn("the server has changed the UIDs of the mailbox; finding known messages again",
+		"uidvalidity", mb.UIDValidity, "before", c.state.UIDValidity, "uidnext", mb.UIDNext, "uidnext_before", c.state.UIDNext)
+	known, err := c.knownMessages()
+	if err != nil {
+		return err
+	}
+	now, err := c.presentMessages(ctx, mb)
+	if err != nil {
+		return err
+	}
+	r := c.compare(known, now)
+	if r.newer > holdAbove && r.newer*100 > len(now)*holdAbovePercent {
+		return c.hold(ctx, mb, r.newer, len(now))
+	}
+	if err := c.adoptUIDs(ctx, mb, now, r); err != nil {
+		return err
+	}
+	c.log.Info("known messages found again", "messages", len(now), "known", len(now)-r.newer, "new", r.newer)
+	return nil
+}
+
+// A present is a message that is in the mailbox now.
+type present struct {
+	info connection.Info
+	hash uint64
+}
+
+// knownMessages returns the UIDs by which messages were known, by identity.
+// Messages that are alike in all of it share an entry, in the order they came.
+func (c *collector) knownMessages() (map[uint64][]uint32, error) {
+	seen, err := c.e.store.Seen(c.key)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[uint64][]uint32, len(seen))
+	for _, s := range seen {
+		known[s.Hash] = append(known[s.Hash], s.UID)
+	}
+	return known, nil
+}
+
+// presentMessages lists the whole mailbox with each message's identity.
+func (c *collector) presentMessages(ctx context.Context, mb *connection.Mailbox) ([]present, error) {
+	var out []present
+	infos, err := mb.List(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	for len(infos) > 0 {
+		n := min(len(infos), 1000)
+		uids := make([]uint32, 0, n)
+		at := make(map[uint32]connection.Info, n)
+		for _, info := range infos[:n] {
+			uids = append(uids, info.UID)
+			at[info.UID] = info
+		}
+		hashes := make(map[uint32]uint64, n)
+		err := mb.FetchHeaders(ctx, uids, identityFields, func(uid uint32, raw []byte) error {
+			hashes[uid] = identityHash(raw, at[uid].Size)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, uid := range uids {
+			if hash, ok := hashes[uid]; ok {
+				info := at[uid]
+				info.Flags = nil
+				out = append(out, present{info, hash})
+			}
+		}
+		infos = infos[n:]
+	}
+	return out, nil
+}
+
+// A comparison result: for each message present now the UID it was known by (0:
+// it was in the mailbox before the first look, or is new).
+type resynced struct {
+	old   []uint32
+	isNew []bool
+	newer int
+}
+
+func (c *collector) compare(known map[uint64][]uint32, now []present) resynced {
+	r := resynced{old: make([]uint32, len(now)), isNew: make([]bool, len(now))}
+	for i, p := range now {
+		switch uids := known[p.hash]; {
+		case len(uids) > 0:
+			r.old[i] = uids[0]
+			known[p.hash] = uids[1:]
+		case p.info.InternalDate.After(c.state.FirstSeen):
+			r.isNew[i] = true
+			r.newer++
+		}
+	}
+	return r
+}
+
+// hold stops collecting from the mailbox until what is in it is believable again.
+func (c *collector) hold(ctx context.Context, mb *connection.Mailbox, newer, all int) error {
+	c.state.Held = fmt.Sprintf("after the server changed the UIDs of the mailbox, %d of its %d messages look new; nothing fires until that is cleared up", newer, all)
+	c.log.Error(c.state.Held + "; if they are new, retry the dead letter of this mailbox to fire them, or discard it to take them as known")
+	return c.commit(ctx, &journal.Batch{Mailboxes: []journal.MailboxUpdate{{Mailbox: c.key, State: c.state}}})
+}
+
+// adoptUIDs commits the mailbox's UIDs as they are now: cursors at its end, and
+// what each trigger has not decided about as its backlog.
+func (c *collector) adoptUIDs(ctx context.Context, mb *connection.Mailbox, now []present, r resynced) error {
+	state := c.state
+	state.UIDValidity, state.UIDNext, state.Held = mb.UIDValidity, mb.UIDNext, ""
+	seen := journal.SeenUpdate{Mailbox: c.key, Reset: true}
+	for i, p := range now {
+		if !r.isNew[i] {
+			seen.Seen = append(seen.Seen, journal.Seen{UID: p.info.UID, Hash: p.hash})
+		}
+	}
+	batch := &journal.Batch{Mailboxes: []journal.MailboxUpdate{{Mailbox: c.key, State: state}}, Seen: []journal.SeenUpdate{seen}}
+	for _, f := range c.feeds {
+		var undecided []uint32
+		for i, p := range now {
+			if r.isNew[i] || f.undecided(r.old[i], p.info) {
+				undecided = append(undecided, p.info.UID)
+			}
+		}
+		last := mb.UIDNext - 1
+		f.cursor = journal.Cursor{UIDValidity: mb.UIDValidity, UID: last, Backfill: ranges(undecided, last)}
+		batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
+	}
+	c.state = state
+	if err := c.commit(ctx, batch); err != nil {
+		return err
+	}
+	byHash := make(map[uint64]uint32, len(now))
+	for _, p := range now {
+		byHash[p.hash] = p.info.UID
+	}
+	c.rekey(byHash, mb.UIDValidity, true)
+	return nil
+}
+
+// undecided reports whether the trigger has yet to decide about a message that
+// was known by the UID old, or, if that is 0, was there before the first look.
+func (f *feed) undecided(old uint32, info connection.Info) bool {
+	if old != 0 {
+		return old > f.cursor.UID || inBacklog(f.cursor, old)
+	}
+	return backlogSize(f.cursor) > 0 && f.runner.rule.cfg.Start == "all"
+}

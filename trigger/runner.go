@@ -1,0 +1,438 @@
+package trigger
+
+import (
+	"container/heap"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/crashpoint"
+	"mailtrigger/trigger/journal"
+)
+
+// The limits of a trigger's queue. Full, the trigger's cursor stops: the mailbox
+// is the queue then.
+const (
+	maxJobs       = 1000
+	maxJobBytes   = 64 << 20
+	maxUnrecorded = 64 // results of a trigger that the journal has not synced yet
+)
+
+// A runner runs the jobs of one trigger: first attempts in the order they came
+// (live mail before a backlog), retries when their time has come, at most
+// `concurrency` at once. A job that waits for a retry steps aside.
+type runner struct {
+	e    *Engine
+	rule *rule
+	log  *slog.Logger
+
+	unrecorded chan struct{} // a place for each result not yet synced
+	early      atomic.Bool   // one job at a time may start before its J1 is synced
+
+	mu         sync.Mutex
+	live, old  []*job // first attempts that wait: new mail, backlog
+	due        []*job // retries whose time has come
+	later      retryHeap
+	timer      *time.Timer
+	lastWasDue bool
+	running    int
+	jobs       int                     // not ended
+	bytes      int64                   // of their messages
+	stopped    bool                    // starts nothing any more
+	all        map[*job]struct{}       // jobs that were queued and have not ended
+	full       map[*collector]struct{} // collectors to wake when there is room
+}
+
+func newRunner(e *Engine, r *rule) *runner {
+	return &runner{
+		e: e, rule: r, log: e.log.With("trigger", r.cfg.Name),
+		unrecorded: make(chan struct{}, maxUnrecorded),
+		all:        make(map[*job]struct{}),
+		full:       make(map[*collector]struct{}),
+	}
+}
+
+// reserve takes a place in the queue for a message of that size. If the queue is
+// full it reports false, and c is woken when there is room.
+func (r *runner) reserve(c *collector, size int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.jobs >= maxJobs || (r.jobs > 0 && r.bytes+size > maxJobBytes) {
+		r.full[c] = struct{}{}
+		return false
+	}
+	r.jobs++
+	r.bytes += size
+	return true
+}
+
+// adopt counts a job that the journal had at the start, whatever the limits.
+func (r *runner) adopt(size int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.jobs++
+	r.bytes += size
+}
+
+// released gives a job's place back, and wakes the collectors that wait for one
+// once the queue is half empty.
+func (r *runner) released(j *job) {
+	r.mu.Lock()
+	delete(r.all, j)
+	r.jobs--
+	r.bytes -= j.rec.Size
+	var wake []*collector
+	if r.jobs <= maxJobs/2 && r.bytes <= maxJobBytes/2 {
+		for c := range r.full {
+			wake = append(wake, c)
+		}
+		clear(r.full)
+	}
+	r.mu.Unlock()
+	for _, c := range wake {
+		c.wake()
+	}
+}
+
+// queue takes a job whose place has been reserved.
+func (r *runner) queue(j *job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all[j] = struct{}{}
+	i := j.nextLocal()
+	switch {
+	case i >= 0 && !j.rec.Actions[i].Next.IsZero():
+		// A stepped clock must not put a retry off for longer than any wait there is.
+		j.retryAt = earlier(j.rec.Actions[i].Next, r.e.now().Add(time.Duration(r.rule.cfg.Retry.Max)))
+		heap.Push(&r.later, j)
+		r.setTimer()
+	case j.live:
+		r.live = append(r.live, j)
+	default:
+		r.old = append(r.old, j)
+	}
+	r.pump()
+}
+
+// pump starts what may start. r.mu is held.
+func (r *runner) pump() {
+	for r.running < r.rule.cfg.Concurrency && !r.stopped {
+		j := r.pick()
+		if j == nil {
+			return
+		}
+		r.running++
+		r.e.running.Add(1)
+		go r.run(j)
+	}
+}
+
+// pick takes the next job: due retries and first attempts in turn, so that
+// neither holds up the other.
+func (r *runner) pick() *job {
+	fresh := &r.live
+	if len(r.live) == 0 {
+		fresh = &r.old
+	}
+	from := fresh
+	if len(r.due) > 0 && (len(*fresh) == 0 || !r.lastWasDue) {
+		from = &r.due
+	}
+	if len(*from) == 0 {
+		return nil
+	}
+	r.lastWasDue = from == &r.due
+	j := (*from)[0]
+	(*from)[0] = nil
+	*from = (*from)[1:]
+	return j
+}
+
+// run takes a job through its local actions until they have ended or it has to wait.
+func (r *runner) run(j *job) {
+	next := r.work(r.e.working, j)
+	r.mu.Lock()
+	r.running--
+	r.pump()
+	r.mu.Unlock()
+	if next != nil {
+		next()
+	}
+	r.e.running.Done()
+}
+
+// work runs the job's local actions. What it returns is to be done once the
+// runner's place is free again; nil if the engine stops.
+func (r *runner) work(ctx context.Context, j *job) func() {
+	if j.needsReading() && j.nextLocal() >= 0 {
+		if asked := j.asked; !asked {
+			j.asked = true
+			return func() { j.group.collector.readAgain(j) }
+		}
+		j.failUnread()
+	}
+	defer j.unload(r.e)
+	for {
+		i := j.nextLocal()
+		if i < 0 {
+			return func() { r.e.localEnded(j) }
+		}
+		switch r.attempt(ctx, j, i) {
+		case attemptStopped:
+			return nil
+		case attemptLater:
+			return func() { r.postpone(j, j.rec.Actions[i].Next) }
+		case attemptUnhealthy:
+			return func() { r.postpone(j, r.e.now().Add(time.Second)) }
+		}
+	}
+}
+
+// postpone puts the job aside until at.
+func (r *runner) postpone(j *job, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j.retryAt = at
+	heap.Push(&r.later, j)
+	r.setTimer()
+}
+
+// setTimer wakes the runner for the first of the later jobs. r.mu is held.
+func (r *runner) setTimer() {
+	if len(r.later) == 0 || r.stopped {
+		return
+	}
+	wait := max(r.later[0].retryAt.Sub(r.e.now()), 0)
+	if r.timer == nil {
+		r.timer = time.AfterFunc(wait, r.tick)
+	} else {
+		r.timer.Reset(wait)
+	}
+}
+
+func (r *runner) tick() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.e.now()
+	for len(r.later) > 0 && !r.later[0].retryAt.After(now) {
+		r.due = append(r.due, heap.Pop(&r.later).(*job))
+	}
+	r.setTimer()
+	r.pump()
+}
+
+// stop lets nothing start any more. Jobs stay in the journal.
+func (r *runner) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+}
+
+type attemptEnd int
+
+const (
+	attemptDone      attemptEnd = iota // the action has ended, well or for good
+	attemptLater                       // it is to be tried again at its Next
+	attemptUnhealthy                   // not begun: the journal cannot write now
+	attemptStopped                     // not begun or not ended: the daemon stops
+)
+
+// attempt makes one attempt at action i and records how it ended.
+func (r *runner) attempt(ctx context.Context, j *job, i int) attemptEnd {
+	state := &j.rec.Actions[i]
+	def := r.rule.actions[state.Name].(action.Local)
+	early := r.startsEarly(j, i, def)
+	if early {
+		defer r.early.Store(false)
+	} else {
+		if err := j.durable(ctx); err != nil {
+			return attemptStopped
+		}
+		if r.e.store.Health() != nil {
+			return attemptUnhealthy
+		}
+	}
+	if !acquire(ctx, r.unrecorded) {
+		return attemptStopped
+	}
+	if !acquire(ctx, r.e.slots) {
+		<-r.unrecorded
+		return attemptStopped
+	}
+	result, took := r.do(ctx, j, i, def)
+	<-r.e.slots
+	if ctx.Err() != nil && result.Outcome != action.Done {
+		<-r.unrecorded // the daemon stops: the attempt counts as not ended
+		return attemptStopped
+	}
+	end := r.record(j, i, result, took)
+	if early {
+		// The next in line may start early again once this one is in the journal.
+		if err := j.durable(ctx); err != nil {
+			return attemptStopped
+		}
+	}
+	return end
+}
+
+// startsEarly reports whether action i may start while its J1 is still being
+// synced: the first attempt of a command or webhook, one job at a time, while the
+// journal is healthy. The cursor has not moved, so a crash fetches the message
+// again, under the same event id.
+func (r *runner) startsEarly(j *job, i int, def action.Definition) bool {
+	if i != 0 || j.raw == nil || j.committed() || j.rec.Actions[i].Attempt > 1 {
+		return false
+	}
+	switch def.Base().Type {
+	case "exec", "webhook":
+	default:
+		return false
+	}
+	return r.e.store.Health() == nil && r.early.CompareAndSwap(false, true)
+}
+
+// do runs the action once.
+func (r *runner) do(ctx context.Context, j *job, i int, def action.Local) (action.Result, time.Duration) {
+	state := &j.rec.Actions[i]
+	if err := j.load(r.e); err != nil {
+		return action.Result{Outcome: action.Dead, Err: err}, 0
+	}
+	if state.Since.IsZero() {
+		state.Since = r.e.now()
+	}
+	if d := time.Duration(def.Base().Timeout); d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	env := r.e.env
+	env.Log = r.log.With("action", state.Name, "event", j.rec.EventID, "uid", j.rec.UID)
+	crashpoint.Hit("action-start")
+	if !j.pushed.IsZero() {
+		r.e.trace.pushToAction(time.Since(j.pushed))
+		j.pushed = time.Time{}
+	}
+	start := time.Now()
+	result := def.Run(ctx, &action.Run{Event: j.event(i), Key: idempotencyKey(j.rec.EventID, state.Name), Env: env, Progress: j.progress(state.Name)})
+	crashpoint.Hit("action-end")
+	return result, time.Since(start)
+}
+
+// record says in log and journal how an attempt ended.
+func (r *runner) record(j *job, i int, result action.Result, took time.Duration) attemptEnd {
+	state := &j.rec.Actions[i]
+	def := r.rule.actions[state.Name]
+	log := r.log.With("connection", j.rec.Connection, "mailbox", j.rec.Mailbox.Mailbox, "uid", j.rec.UID,
+		"action", state.Name, "event", j.rec.EventID, "attempt", state.Attempt)
+	kind := def.Base().Type
+	if result.Outcome == action.Retry {
+		if reason := r.givesUp(state); reason != "" {
+			result.Outcome = action.Dead
+			log.Warn("giving up on the action: "+reason, "err", result.Err)
+		}
+	}
+	switch result.Outcome {
+	case action.Done:
+		r.e.trace.action(j.rec.Trigger, state.Name, kind, "ok", took)
+		log.Info("action done", "seconds", seconds(took), "output", logOutput(result.Output))
+		state.State, state.Saved = journal.Done, result.Saved
+		if j.remember(state.Name, result.Paths, 0) {
+			j.changed = r.e.store.Update(j.rec)
+			r.releaseWhen(j.changed)
+		} else {
+			r.releaseWhen(r.e.store.Result(j.rec.Seq, i, journal.Result{State: journal.Done, Saved: result.Saved}))
+		}
+		return attemptDone
+	case action.Retry:
+		r.e.trace.action(j.rec.Trigger, state.Name, kind, "retry", took)
+		j.remember(state.Name, result.Paths, result.Progress)
+		state.Attempt++
+		state.Err, state.Output = errText(result.Err), result.Output
+		state.Next = r.e.now().Add(max(r.backoff(state.Attempt-1), result.RetryAfter))
+		log.Warn("action failed, will be tried again", "err", result.Err, "next", state.Next.Format(time.RFC3339), "output", logOutput(result.Output))
+		j.changed = r.e.store.Update(j.rec)
+		r.releaseWhen(j.changed)
+		return attemptLater
+	default:
+		r.e.trace.action(j.rec.Trigger, state.Name, kind, "dead", took)
+		log.Error("action failed for good, the message becomes a dead letter", "err", result.Err, "output", logOutput(result.Output))
+		j.fail(i, errText(result.Err), result.Output)
+		j.changed = r.e.store.Update(j.rec)
+		r.releaseWhen(j.changed)
+		return attemptDone
+	}
+}
+
+// releaseWhen gives the place of an unrecorded result back once c is done.
+func (r *runner) releaseWhen(c *journal.Commit) {
+	select {
+	case <-c.Done():
+		<-r.unrecorded
+	default:
+		go func() {
+			<-c.Done()
+			<-r.unrecorded
+		}()
+	}
+}
+
+// givesUp returns why there is no further attempt; "" if there is one.
+func (r *runner) givesUp(state *journal.ActionState) string {
+	retry := &r.rule.cfg.Retry
+	if retry.Attempts > 0 && state.Attempt >= retry.Attempts {
+		return "all its attempts are used up (retry.attempts)"
+	}
+	if r.e.now().Sub(state.Since) >= time.Duration(retry.GiveUpAfter) {
+		return "it has failed for as long as retry.give_up_after allows"
+	}
+	return ""
+}
+
+// backoff is the wait after the nth failed attempt: exponential from retry.first
+// to retry.max, with jitter of a quarter to either side.
+func (r *runner) backoff(n int) time.Duration {
+	d, most := time.Duration(r.rule.cfg.Retry.First), time.Duration(r.rule.cfg.Retry.Max)
+	for ; n > 1 && d < most; n-- {
+		d *= 2
+	}
+	d = min(d, most)
+	return d*3/4 + time.Duration(rand.Int64N(int64(d/2)+1))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func acquire(ctx context.Context, slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// retryHeap orders jobs by the time of their next attempt.
+type retryHeap []*job
+
+func (h retryHeap) Len() int           { return len(h) }
+func (h retryHeap) Less(a, b int) bool { return h[a].retryAt.Before(h[b].retryAt) }
+func (h retryHeap) Swap(a, b int)      { h[a], h[b] = h[b], h[a] }
+func (h *retryHeap) Push(x any)        { *h = append(*h, x.(*job)) }
+func (h *retryHeap) Pop() any {
+	old := *h
+	j := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return j
+}
