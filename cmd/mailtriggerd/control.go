@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"mailtrigger/connection"
+	"mailtrigger/trigger"
+)
+
+// The control socket is HTTP with JSON on a Unix socket of mode 0600: who may
+// open it may do what the daemon's user may.
+
+var errNoDaemon = errors.New("no daemon runs")
+
+// The limits of a control call.
+const (
+	controlTimeout = 5 * time.Minute // the longest call: a connection test of all
+	maxControlBody = 64 << 20
+)
+
+type statusInfo struct {
+	Version  versionInfo             `json:"version"`
+	Watches  []watchInfo             `json:"watches"`
+	Triggers []trigger.TriggerStatus `json:"triggers"`
+	Health   string                  `json:"health"` // "ok", or what is wrong
+}
+
+// A watchInfo is how one watched mailbox is doing.
+type watchInfo struct {
+	Connection string    `json:"connection"`
+	Mailbox    string    `json:"mailbox"`
+	State      string    `json:"state"` // connecting, looking, parked or backoff
+	Since      time.Time `json:"since"`
+	Watching   bool      `json:"watching"`
+	Mode       string    `json:"mode"` // idle or poll
+	LastProof  time.Time `json:"last_proof,omitzero"`
+	RoundTrip  float64   `json:"round_trip_seconds"`
+	NextRetry  time.Time `json:"next_retry,omitzero"`
+	Error      string    `json:"error,omitempty"`
+}
+
+func watchInfoOf(s connection.Status) watchInfo {
+	info := watchInfo{
+		Connection: s.Connection, Mailbox: s.Mailbox, State: string(s.State), Since: s.Since, Watching: s.Connected,
+		Mode: s.Mode, LastProof: s.LastProof, RoundTrip: s.RoundTrip.Seconds(), NextRetry: s.NextRetry,
+	}
+	if s.LastError != nil {
+		info.Error = s.LastError.Error()
+	}
+	return info
+}
+
+func (d *daemon) statusInfo() statusInfo {
+	info := statusInfo{Version: buildVersion(), Watches: []watchInfo{}, Triggers: d.engine.Triggers(), Health: "ok"}
+	for _, s := range d.engine.Watches() {
+		info.Watches = append(info.Watches, watchInfoOf(s))
+	}
+	if err := d.engine.Health(); err != nil {
+		info.Health = err.Error()
+	}
+	return info
+}
+
+// listenControl serves the control socket. It returns the function that ends it.
+func (d *daemon) listenControl(path string) (stop func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	// The journal's lock says that no other daemon has this state: what is left at
+	// the path is a dead daemon's. Only a socket is ever removed.
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	old := syscall.Umask(0o177)
+	l, err := net.Listen("unix", path)
+	syscall.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the control socket: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.statusInfo(), nil) })
+	mux.HandleFunc("GET /dead-letters", func(w http.ResponseWriter, _ *http.Request) {
+		letters, err := d.engine.DeadLetters()
+		answer(w, letterInfos(letters), err)
+	})
+	mux.HandleFunc("POST /retry", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, struct{}{}, d.engine.Retry(r.URL.Query().Get("id")))
+	})
+	mux.HandleFunc("POST /discard", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, struct{}{}, d.engine.Discard(r.URL.Query().Get("id")))
+	})
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	go func() { _ = srv.Serve(l) }()
+	return func() { _ = srv.Close() }, nil
+}
+
+func answer(w http.ResponseWriter, v any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(http.StatusConflict)
+		v = map[string]string{"error": err.Error()}
+	}
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// A controlClient talks to the running daemon.
+type controlClient struct {
+	http *http.Client
+	ctx  context.Context
+}
+
+// dialControl finds the running daemon. errNoDaemon says that there is none.
+func dialControl(ctx context.Context, path string) (*controlClient, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "unix", path)
+	}
+	conn, err := dial(ctx, "", "")
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, errNoDaemon
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the daemon's control socket %s is not ours to open; call this as the daemon's user, or root", path)
+	case err != nil:
+		return nil, fmt.Errorf("the daemon's control socket: %w", err)
+	}
+	conn.Close()
+	return &controlClient{&http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: controlTimeout}, ctx}, nil
+}
+
+func (c *controlClient) do(method, path string, into any) error {
+	req, err := http.NewRequestWithContext(c.ctx, method, "http://daemon"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask the daemon: %w", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxControlBody))
+	if err != nil {
+		return fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var e struct{ Error string }
+		if json.Unmarshal(body, &e) == nil && e.Error != "" {
+			return errors.New(e.Error)
+		}
+		return fmt.Errorf("the daemon answered %s", resp.Status)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(body, into)
+}
+
+func (c *controlClient) DeadLetters() (letters []letterInfo, err error) {
+	return letters, c.do("GET", "/dead-letters", &letters)
+}
+
+func (c *controlClient) Retry(id string) error {
+	return c.do("POST", "/retry?id="+url.QueryEscape(id), nil)
+}
+
+func (c *controlClient) Discard(id string) error {
+	return c.do("POST", "/discard?id="+url.QueryEscape(id), nil)
+}
+
+func (c *controlClient) Status() (info statusInfo, err error) {
+	return info, c.do("GET", "/status", &info)
+}
+
+// Close ends the connections to the daemon.
+func (c *controlClient) Close() error { c.http.CloseIdleConnections(); return nil }

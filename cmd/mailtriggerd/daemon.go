@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mailtrigger/cmd/mailtriggerd/internal/config"
+	"mailtrigger/connection"
+	"mailtrigger/metrics"
+	"mailtrigger/trigger"
+	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/journal"
+)
+
+// runDaemon is the daemon's life: config, journal, engine, listeners, READY, work
+// until a signal, and an orderly end.
+func (c *call) runDaemon(ctx context.Context) int {
+	cfg := c.load(config.Options{CheckSecrets: true})
+	if cfg == nil {
+		return exitConfig
+	}
+	log := newLogger(c.stderr, cfg.Log)
+	store, code := openJournal(cfg.StateDir, log)
+	if store == nil {
+		return code
+	}
+	defer closeLogged(log, "journal", store)
+	d, err := newDaemon(cfg, store, log)
+	if err != nil {
+		log.Error("cannot start", "err", err)
+		return exitFailed
+	}
+	defer d.close()
+	if err := d.listen(ctx); err != nil {
+		log.Error("cannot start", "err", err)
+		return exitFailed
+	}
+	n := newNotifier(log)
+	n.ready(d.summary())
+	log.Info("mailtriggerd is running", "version", buildVersion().Version, "config", cfg.Path, "connections", len(cfg.Connections), "triggers", len(cfg.Triggers))
+	go n.keepUp(ctx, d.summary, d.engine.Health)
+	err = d.engine.Run(ctx)
+	n.stopping()
+	if err != nil {
+		log.Error("ended", "err", err)
+		return exitFailed
+	}
+	log.Info("mailtriggerd has ended; what was waiting goes on at the next start")
+	return exitOK
+}
+
+// openJournal opens the state directory, or says why not and with which exit code.
+func openJournal(dir string, log *slog.Logger) (*journal.Journal, int) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		log.Error("cannot make the state directory; set state_dir to one that this user may write", "err", err)
+		return nil, exitState
+	}
+	store, err := journal.Open(dir, journal.Options{Log: log})
+	switch {
+	case err == nil:
+		return store, exitOK
+	case errors.Is(err, journal.ErrLocked):
+		log.Error("another daemon has the state directory; stop it first, or give this one a state_dir of its own", "state_dir", dir, "err", err)
+		return nil, exitRunning
+	}
+	log.Error("cannot open the journal", "state_dir", dir, "err", err)
+	return nil, exitState
+}
+
+// A daemon is the parts that run together.
+type daemon struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	store   *journal.Journal
+	dialer  *connection.Dialer
+	engine  *trigger.Engine
+	metrics *metrics.Metrics
+	closers []func()
+}
+
+func newDaemon(cfg *config.Config, store *journal.Journal, log *slog.Logger) (*daemon, error) {
+	d := &daemon{cfg: cfg, log: log, store: store, metrics: metrics.New(metrics.Build(buildVersion()))}
+	temp := filepath.Join(cfg.StateDir, "tmp")
+	if err := emptyDir(temp); err != nil {
+		return nil, err
+	}
+	var err error
+	d.dialer, err = connection.NewDialer(connection.DialerOptions{
+		Log: log, Trace: d.metrics.ConnectionTrace(), ConnectRate: cfg.ConnectRate, StateDir: cfg.StateDir, Version: buildVersion().Version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.closers = append(d.closers, func() { closeLogged(log, "connections", d.dialer) })
+	d.engine, err = trigger.New(trigger.Options{
+		Connections: cfg.Connections, Triggers: cfg.Triggers, Watcher: d.dialer, Store: store, StateDir: cfg.StateDir,
+		Env: action.Env{BaseDir: cfg.BaseDir, TempDir: temp}, Log: log, Trace: d.metrics.TriggerTrace(),
+	})
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	d.metrics.Watch(metrics.Source{
+		Connections: cfg.Connections, Watches: d.engine.Watches, Triggers: d.engine.Triggers,
+		Health: d.engine.Health, JournalErrors: store.Errors,
+	})
+	return d, nil
+}
+
+// listen opens the HTTP listener and the control socket.
+func (d *daemon) listen(ctx context.Context) error {
+	if d.cfg.Metrics.Listen != "" {
+		stop, err := d.metrics.Listen(ctx, d.cfg.Metrics.Listen, d.log)
+		if err != nil {
+			return fmt.Errorf("metrics.listen: %w", err)
+		}
+		d.closers = append(d.closers, stop)
+	}
+	stop, err := d.listenControl(d.cfg.Control)
+	if err != nil {
+		return fmt.Errorf("control: %w", err)
+	}
+	d.closers = append(d.closers, stop)
+	return nil
+}
+
+func (d *daemon) close() {
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		d.closers[i]()
+	}
+	d.closers = nil
+}
+
+// summary is one line for systemd's STATUS.
+func (d *daemon) summary() string {
+	watching, all := 0, 0
+	for _, w := range d.engine.Watches() {
+		all++
+		if w.Connected {
+			watching++
+		}
+	}
+	queued, dead := 0, 0
+	for _, t := range d.engine.Triggers() {
+		queued += t.Queue
+		dead += t.DeadLetters
+	}
+	return fmt.Sprintf("watching %d of %s; %d queued; %s", watching, count(all, "mailbox", "mailboxes"), queued, count(dead, "dead letter", "dead letters"))
+}
+
+// emptyDir makes a private directory, without what a killed run left in it.
+func emptyDir(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("clear the directory for temporary files: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("make the directory for temporary files: %w", err)
+	}
+	return nil
+}
+
+func closeLogged(log *slog.Logger, what string, c interface{ Close() error }) {
+	if err := c.Close(); err != nil {
+		log.Error("closing failed", "part", what, "err", err)
+	}
+}
+
+// keepUpInterval is how often systemd is told how things stand, unless its
+// watchdog wants it more often.
+const keepUpInterval = 10 * time.Second

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"mailtrigger/cmd/mailtriggerd/internal/config"
+	"mailtrigger/trigger/journal"
+)
+
+// A letterInfo is a dead letter as people and programs see it.
+type letterInfo struct {
+	ID         string       `json:"id"`
+	When       time.Time    `json:"when"`
+	Trigger    string       `json:"trigger"`
+	Connection string       `json:"connection"`
+	Mailbox    string       `json:"mailbox"`
+	UID        uint32       `json:"uid"`
+	EventID    string       `json:"event_id"`
+	MessageID  string       `json:"message_id"`
+	From       string       `json:"from"`
+	Subject    string       `json:"subject"`
+	Reason     string       `json:"reason"`
+	HasMail    bool         `json:"has_mail"` // the mail itself is kept
+	Actions    []actionInfo `json:"actions"`
+}
+
+type actionInfo struct {
+	Name     string `json:"name"`
+	State    string `json:"state"`
+	Attempts int    `json:"attempts"`
+	Error    string `json:"error,omitempty"`
+	Output   string `json:"output,omitempty"`
+}
+
+func letterInfos(letters []journal.DeadLetter) []letterInfo {
+	out := make([]letterInfo, 0, len(letters))
+	for _, l := range letters {
+		j := l.Job
+		info := letterInfo{
+			ID: l.ID, When: l.When, Trigger: j.Trigger, Connection: j.Connection, Mailbox: j.Mailbox.Mailbox, UID: j.UID,
+			EventID: j.EventID, MessageID: j.MessageID, From: j.From, Subject: j.Subject, Reason: l.Reason, HasMail: j.HasBody(),
+		}
+		for _, a := range j.Actions {
+			info.Actions = append(info.Actions, actionInfo{a.Name, a.State.String(), a.Attempt, a.Err, string(a.Output)})
+		}
+		out = append(out, info)
+	}
+	return out
+}
+
+// A letterbox is what the dead-letter calls work on: the running daemon, or the
+// journal itself where none runs.
+type letterbox interface {
+	DeadLetters() ([]letterInfo, error)
+	Retry(id string) error
+	Discard(id string) error
+	io.Closer
+}
+
+func (c *call) runDeadLetters(ctx context.Context) int {
+	cfg := c.load(config.Options{})
+	if cfg == nil {
+		return exitConfig
+	}
+	box, code := c.openLetterbox(ctx, cfg)
+	if box == nil {
+		return code
+	}
+	defer box.Close()
+	if err := c.workOnLetters(box); err != nil {
+		c.problem("%v", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// openLetterbox asks the daemon if one runs, and else opens the journal.
+func (c *call) openLetterbox(ctx context.Context, cfg *config.Config) (letterbox, int) {
+	client, err := dialControl(ctx, cfg.Control)
+	if err == nil {
+		return client, exitOK
+	}
+	if !errors.Is(err, errNoDaemon) {
+		c.problem("%v", err)
+		return nil, exitFailed
+	}
+	store, code := openJournal(cfg.StateDir, slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if store == nil {
+		return nil, code
+	}
+	return &journalLetters{store}, exitOK
+}
+
+func (c *call) workOnLetters(box letterbox) error {
+	switch {
+	case c.retry != "":
+		return c.eachLetter(box, c.retry, "will be tried again", box.Retry)
+	case c.discard != "":
+		return c.eachLetter(box, c.discard, "dropped", box.Discard)
+	}
+	letters, err := box.DeadLetters()
+	if err != nil {
+		return err
+	}
+	if c.json {
+		for _, l := range letters {
+			c.printJSON(l)
+		}
+		return nil
+	}
+	c.printLetters(letters)
+	return nil
+}
+
+// eachLetter does something with one dead letter, or with all.
+func (c *call) eachLetter(box letterbox, id, done string, do func(string) error) error {
+	ids := []string{id}
+	if id == "all" {
+		letters, err := box.DeadLetters()
+		if err != nil {
+			return err
+		}
+		ids = ids[:0]
+		for _, l := range letters {
+			ids = append(ids, l.ID)
+		}
+	}
+	var failed []error
+	for _, id := range ids {
+		if err := do(id); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		if c.json {
+			c.printJSON(map[string]string{"id": id, "result": done})
+		} else {
+			fmt.Fprintf(c.stdout, "%s: %s\n", id, done)
+		}
+	}
+	if len(ids) == 0 && !c.json {
+		fmt.Fprintln(c.stdout, "no dead letters")
+	}
+	return errors.Join(failed...)
+}
+
+func (c *call) printLetters(letters []letterInfo) {
+	if len(letters) == 0 {
+		fmt.Fprintln(c.stdout, "no dead letters")
+		return
+	}
+	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tWHEN\tTRIGGER\tMAILBOX\tUID\tFROM\tSUBJECT")
+	for _, l := range letters {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s/%s\t%d\t%s\t%s\n", l.ID, l.When.Local().Format("2006-01-02 15:04:05"), l.Trigger, l.Connection, l.Mailbox, l.UID,
+			printable(l.From), printable(l.Subject))
+	}
+	w.Flush()
+	fmt.Fprintln(c.stdout)
+	for _, l := range letters {
+		fmt.Fprintf(c.stdout, "%s: %s\n", l.ID, printable(l.Reason))
+	}
+}
+
+// printable keeps a sender's text from moving the terminal's cursor.
+func printable(s string) string {
+	out := []rune(s)
+	for i, r := range out {
+		if r < ' ' || r == 0x7F || r >= 0x80 && r < 0xA0 {
+			out[i] = ' '
+		}
+	}
+	return string(out)
+}
+
+// journalLetters works on the journal of a daemon that does not run.
+type journalLetters struct{ store *journal.Journal }
+
+func (l *journalLetters) DeadLetters() ([]letterInfo, error) {
+	letters, err := l.store.DeadLetters()
+	return letterInfos(letters), err
+}
+
+func (l *journalLetters) Retry(id string) error {
+	_, err := l.store.Unbury(id)
+	return err
+}
+
+func (l *journalLetters) Discard(id string) error { return l.store.Discard(id) }
+
+func (l *journalLetters) Close() error { return l.store.Close() }

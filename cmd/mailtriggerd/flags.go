@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+const defaultConfig = "/etc/mailtriggerd/config.toml"
+
+// A call is one call of the program: its flags, and where it prints to.
+type call struct {
+	config    string
+	noSecrets bool
+	json      bool
+	help      bool
+
+	version, codePages, demo, checkConfig, status, deadLetters bool
+
+	testConnections []string
+	testTrigger     string
+	message         string
+	mailbox         string
+	uid             uint
+	authorize       string
+	retry, discard  string
+
+	stdout, stderr io.Writer
+}
+
+// A flagDoc describes a flag for people: --help prints the list, and the README's
+// table is held to it.
+type flagDoc struct{ call, does string }
+
+var flagDocs = []flagDoc{
+	{"--config FILE", "run the daemon with this file (default " + defaultConfig + "); with the calls below: the file they use"},
+	{"--check-config", "read the file and print every mistake; with --no-secrets secret files are not looked for"},
+	{"--test-connection NAME", "try a connection step by step, from the proxy to IDLE; repeatable; \"all\""},
+	{"--test-trigger NAME", "say what the trigger would do with --message FILE.eml, or with the newest mail in the mailbox (--mailbox, --uid); runs nothing"},
+	{"--authorize NAME", "ask a person for OAuth 2.0 consent and store the refresh token"},
+	{"--status", "the running daemon's connections, triggers and queues"},
+	{"--dead-letters", "what failed for good"},
+	{"--retry ID", "try a dead letter again; \"all\""},
+	{"--discard ID", "drop a dead letter and its mail"},
+	{"--code-pages", "the table of code pages"},
+	{"--demo", "watch the daemon at work with a mail server of its own; nothing to set up"},
+	{"--json", "machine-readable output of the calls above"},
+	{"--version", "version, Go version, commit"},
+}
+
+func parseFlags(args []string) (*call, error) {
+	c := &call{}
+	f := flag.NewFlagSet("mailtriggerd", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
+	f.StringVar(&c.config, "config", defaultConfig, "")
+	f.BoolVar(&c.noSecrets, "no-secrets", false, "")
+	f.BoolVar(&c.json, "json", false, "")
+	f.BoolVar(&c.version, "version", false, "")
+	f.BoolVar(&c.codePages, "code-pages", false, "")
+	f.BoolVar(&c.demo, "demo", false, "")
+	f.BoolVar(&c.checkConfig, "check-config", false, "")
+	f.BoolVar(&c.status, "status", false, "")
+	f.BoolVar(&c.deadLetters, "dead-letters", false, "")
+	f.Func("test-connection", "", func(s string) error { c.testConnections = append(c.testConnections, s); return nil })
+	f.StringVar(&c.testTrigger, "test-trigger", "", "")
+	f.StringVar(&c.message, "message", "", "")
+	f.StringVar(&c.mailbox, "mailbox", "", "")
+	f.UintVar(&c.uid, "uid", 0, "")
+	f.StringVar(&c.authorize, "authorize", "", "")
+	f.StringVar(&c.retry, "retry", "", "")
+	f.StringVar(&c.discard, "discard", "", "")
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			c.help = true
+			return c, nil
+		}
+		return nil, fmt.Errorf("%w; --help lists the flags", err)
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: every argument is a flag; --help lists them", f.Arg(0))
+	}
+	return c, c.check()
+}
+
+// check refuses flags that contradict each other or have no meaning together.
+func (c *call) check() error {
+	var modes []string
+	for _, m := range []struct {
+		set  bool
+		name string
+	}{
+		{c.version, "--version"}, {c.codePages, "--code-pages"}, {c.demo, "--demo"}, {c.checkConfig, "--check-config"},
+		{len(c.testConnections) > 0, "--test-connection"}, {c.testTrigger != "", "--test-trigger"}, {c.authorize != "", "--authorize"},
+		{c.status, "--status"}, {c.deadLetters, "--dead-letters"}, {c.retry != "", "--retry"}, {c.discard != "", "--discard"},
+	} {
+		if m.set {
+			modes = append(modes, m.name)
+		}
+	}
+	switch {
+	case len(modes) > 1:
+		return fmt.Errorf("%s cannot be used together; make one call each", strings.Join(modes, " and "))
+	case c.noSecrets && !c.checkConfig:
+		return errors.New("--no-secrets goes with --check-config")
+	case (c.message != "" || c.mailbox != "" || c.uid != 0) && c.testTrigger == "":
+		return errors.New("--message, --mailbox and --uid go with --test-trigger")
+	case c.message != "" && (c.mailbox != "" || c.uid != 0):
+		return errors.New("--message reads a file; --mailbox and --uid fetch from the server: use one or the other")
+	case c.uid > 1<<32-1:
+		return fmt.Errorf("--uid %d is not a UID: those end at 4294967295", c.uid)
+	}
+	return nil
+}
+
+func (c *call) usage(w io.Writer) {
+	fmt.Fprintf(w, "mailtriggerd runs commands when mail arrives.\n\nusage: mailtriggerd [--config FILE] [call]\n\n")
+	for _, d := range flagDocs {
+		fmt.Fprintf(w, "  %-23s %s\n", d.call, d.does)
+	}
+	fmt.Fprintf(w, "\nexit codes: 0 done, 1 failed, 64 usage, 73 state directory unusable, 75 another daemon runs, 78 mistake in the config\n")
+}
+
+// problem prints what went wrong with the call.
+func (c *call) problem(format string, args ...any) {
+	fmt.Fprintf(c.stderr, "mailtriggerd: "+format+"\n", args...)
+}

@@ -1,0 +1,65 @@
+// Mailtriggerd runs commands when mail arrives.
+//
+// It keeps IMAP IDLE sessions with the accounts that its TOML file names, reads
+// each new message, and fires the actions of the triggers that match it: every
+// message once, whatever crashes. See README.md.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes, those of sysexits.h where there is one.
+const (
+	exitOK      = 0
+	exitFailed  = 1  // the thing asked for failed
+	exitUsage   = 64 // EX_USAGE
+	exitState   = 73 // EX_CANTCREAT: state directory unusable, or journal of a newer version
+	exitRunning = 75 // EX_TEMPFAIL: another daemon has the state directory
+	exitConfig  = 78 // EX_CONFIG
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run carries out one call of the program and returns its exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	c, err := parseFlags(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "mailtriggerd: %v\n", err)
+		return exitUsage
+	}
+	c.stdout, c.stderr = stdout, stderr
+	switch {
+	case c.help:
+		c.usage(stdout)
+		return exitOK
+	case c.version:
+		return c.printVersion()
+	case c.codePages:
+		return c.printCodePages()
+	case c.demo:
+		return c.runDemo(ctx)
+	case c.checkConfig:
+		return c.runCheckConfig()
+	case len(c.testConnections) > 0:
+		return c.runTestConnections(ctx)
+	case c.testTrigger != "":
+		return c.runTestTrigger(ctx)
+	case c.authorize != "":
+		return c.runAuthorize(ctx)
+	case c.status:
+		return c.runStatus(ctx)
+	case c.deadLetters, c.retry != "", c.discard != "":
+		return c.runDeadLetters(ctx)
+	}
+	return c.runDaemon(ctx)
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailtrigger/cmd/mailtriggerd/internal/config"
+	"mailtrigger/connection"
+)
+
+// A checkResult is one line of --test-connection --json.
+type checkResult struct {
+	Connection string            `json:"connection"`
+	OK         bool              `json:"ok"`
+	Steps      []connection.Step `json:"steps"`
+	Suggest    []string          `json:"suggest,omitempty"` // settings that would help
+}
+
+func (c *call) runTestConnections(ctx context.Context) int {
+	cfg := c.load(config.Options{})
+	if cfg == nil {
+		return exitConfig
+	}
+	all := names(cfg.Connections, func(conn *connection.Config) string { return conn.Name })
+	wanted := c.testConnections
+	if slices.Contains(wanted, "all") {
+		wanted = all
+	}
+	for _, name := range wanted {
+		if cfg.Connection(name) == nil {
+			c.problem("the config has no connection %q%s", name, known("connections", all))
+			return exitUsage
+		}
+	}
+	d, err := connection.NewDialer(connection.DialerOptions{StateDir: cfg.StateDir})
+	if err != nil {
+		c.problem("%v", err)
+		return exitFailed
+	}
+	defer d.Close()
+	code := exitOK
+	for _, name := range wanted {
+		if !c.testConnection(ctx, d, cfg, cfg.Connection(name)) {
+			code = exitFailed
+		}
+	}
+	return code
+}
+
+// testConnection tries one connection and prints each step as it ends.
+func (c *call) testConnection(ctx context.Context, d *connection.Dialer, cfg *config.Config, conn *connection.Config) bool {
+	report := func(connection.Step) {}
+	if !c.json {
+		fmt.Fprintf(c.stdout, "%s: %s:%d\n", conn.Name, conn.Address, conn.Port)
+		report = c.printStep
+	}
+	steps := d.Check(ctx, conn, mailboxesOf(cfg, conn.Name), report)
+	ok := len(steps) > 0
+	var suggest []string
+	for _, s := range steps {
+		ok = ok && s.OK
+		suggest = append(suggest, s.Suggest...)
+	}
+	if c.json {
+		c.printJSON(checkResult{conn.Name, ok, steps, suggest})
+		return ok
+	}
+	for _, s := range suggest {
+		fmt.Fprintf(c.stdout, "  suggested: %s\n", s)
+	}
+	if ok {
+		fmt.Fprintf(c.stdout, "%s: good\n", conn.Name)
+	} else {
+		fmt.Fprintf(c.stdout, "%s: failed\n", conn.Name)
+	}
+	return ok
+}
+
+func (c *call) printStep(s connection.Step) {
+	verdict := "ok  "
+	if !s.OK {
+		verdict = "FAIL"
+	}
+	fmt.Fprintf(c.stdout, "  %s  %-12s %7.3f s  %s\n", verdict, s.Step, s.Seconds, strings.TrimSpace(s.Detail))
+	if s.Hint != "" {
+		fmt.Fprintf(c.stdout, "        %s\n", s.Hint)
+	}
+}
+
+// mailboxesOf returns the mailboxes that triggers watch over the connection.
+func mailboxesOf(cfg *config.Config, name string) []string {
+	var boxes []string
+	for _, t := range cfg.Triggers {
+		if !slices.Contains(t.Connection, name) {
+			continue
+		}
+		for _, box := range t.Mailboxes {
+			if !slices.Contains(boxes, box) {
+				boxes = append(boxes, box)
+			}
+		}
+	}
+	if len(boxes) == 0 {
+		boxes = []string{"INBOX"}
+	}
+	return boxes
+}
