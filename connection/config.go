@@ -154,8 +154,15 @@ func (s *Session) Validate() []setting.Problem {
 // Identity returns what keys of stored state are made of: the server's address
 // in lower case, and whose mailbox it is (the alias where there is one, else
 // the user name). Two connections with the same identity share an account.
+//
+// IMAP's own ports, 143 and 993, are two doors of one server: going from one to
+// the other keeps all state. Another port may be another server (a tunnel, several
+// on one machine) and is part of the host.
 func (c *Config) Identity() (host, user string) {
 	host = strings.TrimSuffix(strings.ToLower(c.Address), ".")
+	if c.Port != portExplicit && c.Port != portImplicit {
+		host = net.JoinHostPort(host, strconv.Itoa(c.Port))
+	}
 	user = c.Authentication.Username
 	if c.Authentication.Alias != "" {
 		user = c.Authentication.Alias
