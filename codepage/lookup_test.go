@@ -2,6 +2,7 @@ package codepage
 
 import (
 	"encoding/csv"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -57,6 +58,15 @@ func TestReference(t *testing.T) {
 			if e, err := find(name); err != nil || e.Number != want {
 				t.Errorf(".NET name %s: %v, %v", name, e, err)
 			}
+		}
+		page, err := Lookup(row["id"])
+		switch hasOracle := row["iconv_name"]+row["python_codec"] != "" || !strings.HasPrefix(row["xtext"], "MISSING"); {
+		case hasOracle && err != nil:
+			t.Errorf("%d: %v", n, err)
+		case hasOracle && page.Number != n:
+			t.Errorf("%d: got %v", n, page)
+		case !hasOracle && n != 50222 && !errors.Is(err, ErrUnsupported):
+			t.Errorf("%d has no oracle; got %v, %v", n, page, err)
 		}
 	}
 }
