@@ -20,10 +20,11 @@ type Page struct {
 type kind uint8
 
 const (
-	asciiBased kind = iota // ASCII, at least where no byte above 0x7F is near
-	sevenBit               // characters beyond ASCII too, by escapes or in the place of signs
-	wide                   // parts of 16-bit or 32-bit units
-	ebcdic                 // something else
+	asciiBased  kind = iota // ASCII, at least where no byte above 0x7F is near
+	nearlyASCII             // ASCII but for a few signs
+	sevenBit                // characters beyond ASCII too, by escapes or in the place of signs
+	wide                    // parts of 16-bit or 32-bit units
+	ebcdic                  // something else
 )
 
 // String returns "1252 (windows-1252)", or the name alone where there is no number.

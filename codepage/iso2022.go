@@ -131,7 +131,12 @@ func (d *shifter) step(src []byte, atEOF bool) (rune, int) {
 	a := src[0]
 	place := d.place
 	if d.once != 0 {
-		if place = d.once; a <= ' ' {
+		place = d.once
+		if set := d.g[place]; set.single != nil && ' ' <= a && a < utf8.RuneSelf { // a set of 96
+			d.once = 0
+			return set.single(a), 1
+		}
+		if a <= ' ' {
 			d.once = 0
 			return utf8.RuneError, 0
 		}
