@@ -30,7 +30,7 @@ func (eucTW) String() string { return "EUC-TW" }
 
 // NewDecoder implements encoding.Encoding.
 func (eucTW) NewDecoder() *encoding.Decoder {
-	return &encoding.Decoder{Transformer: decoder{eucTWStepper{}}}
+	return &encoding.Decoder{Transformer: decoder{eucTWStepper{plane1: cns[1]()}}}
 }
 
 // NewEncoder implements encoding.Encoding.
@@ -38,9 +38,14 @@ func (e eucTW) NewEncoder() *encoding.Encoder {
 	return &encoding.Encoder{Transformer: encoder{eucTWSpeller{byRune: e.byRune()}, 0x1A}}
 }
 
-type eucTWStepper struct{ stateless }
+type eucTWStepper struct {
+	stateless
+	plane1 *doubleSet
+}
 
-func (eucTWStepper) step(src []byte, atEOF bool) (rune, int) {
+func (e eucTWStepper) run(dst, src []byte) (nDst, nSrc int) { return printable(dst, src) }
+
+func (e eucTWStepper) step(src []byte, atEOF bool) (rune, int) {
 	const singleShift = 0x8E
 	plane, size := byte(1), 2
 	switch a := src[0]; {
@@ -62,6 +67,9 @@ func (eucTWStepper) step(src []byte, atEOF bool) (rune, int) {
 		default: // cut short: what follows begins anew
 			return utf8.RuneError, i
 		}
+	}
+	if size == 2 {
+		return e.plane1.rune(src[0]&0x7F, src[1]&0x7F), size
 	}
 	if int(plane) >= len(cns) || cns[plane] == nil {
 		return utf8.RuneError, size

@@ -54,6 +54,17 @@ type hostStepper struct {
 func (h *hostStepper) end() rune { return none }
 func (h *hostStepper) Reset()    { h.out = false }
 
+func (h *hostStepper) run(dst, src []byte) (nDst, nSrc int) {
+	if h.out {
+		return h.double.pairs(dst, src)
+	}
+	for nSrc < len(src) && src[nSrc] >= 0x40 && len(dst)-nDst >= utf8.UTFMax {
+		nDst += utf8.EncodeRune(dst[nDst:], h.single[src[nSrc]])
+		nSrc++
+	}
+	return nDst, nSrc
+}
+
 func (h *hostStepper) step(src []byte, atEOF bool) (rune, int) {
 	a := src[0]
 	switch {

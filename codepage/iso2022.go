@@ -16,16 +16,17 @@ import (
 // the bytes 0x21-0x7E, and a single shift brings G2 or G3 there for one character.
 type iso2022 struct {
 	name     string
-	start    [4]*charset           // what is designated at the start of each line
-	escapes  map[string]designated // what follows ESC
-	kana     bool                  // bytes 0xA1-0xDF are katakana, as in Shift JIS
-	spelling func() *spelling      // nil if it encodes by another encoding
+	start    [4]*charset      // what is designated at the start of each line
+	escapes  []designated     // the usual ones first; none is the beginning of another
+	kana     bool             // bytes 0xA1-0xDF are katakana, as in Shift JIS
+	spelling func() *spelling // nil if it encodes by another encoding
 }
 
-// A designated is what an escape does: it puts a set in a place.
+// A designated is what an escape does: it puts a set in a place, or nothing.
 type designated struct {
-	place byte
-	set   *charset
+	sequence string // after ESC
+	place    byte
+	set      *charset
 }
 
 // A charset is a set of one byte a character or of two; ASCII has neither table.
@@ -69,11 +70,11 @@ var iso2022JP = oneWay{&iso2022{
 	name:  "ISO-2022-JP",
 	start: [4]*charset{setASCII, setKatakana},
 	kana:  true,
-	escapes: map[string]designated{
-		"(B": {0, setASCII}, "(J": {0, setASCII}, "(H": {0, setASCII}, "(I": {0, setKatakana}, ")I": {1, setKatakana},
-		"$@": {0, setJIS0208}, "$B": {0, setJIS0208}, "$(@": {0, setJIS0208}, "$(B": {0, setJIS0208}, "$(D": {0, setJIS0212},
-		"$A": {0, setGB}, "$(C": {0, setKS}, ".A": {2, setLatin1}, ".F": {2, setGreek},
-		"&@": {}, // announces that JIS X 0208 is that of 1990
+	escapes: []designated{
+		{"(B", 0, setASCII}, {"$B", 0, setJIS0208}, {"(J", 0, setASCII}, {"(H", 0, setASCII}, {"(I", 0, setKatakana}, {")I", 1, setKatakana},
+		{"$@", 0, setJIS0208}, {"$(@", 0, setJIS0208}, {"$(B", 0, setJIS0208}, {"$(D", 0, setJIS0212},
+		{"$A", 0, setGB}, {"$(C", 0, setKS}, {".A", 2, setLatin1}, {".F", 2, setGreek},
+		{"&@", 0, nil}, // announces that JIS X 0208 is that of 1990
 	},
 }, japanese.ISO2022JP}
 
@@ -81,7 +82,7 @@ var iso2022JP = oneWay{&iso2022{
 var iso2022KR = &iso2022{
 	name:     "ISO-2022-KR",
 	start:    [4]*charset{setASCII, setKS},
-	escapes:  map[string]designated{"$)C": {1, setKS}},
+	escapes:  []designated{{"$)C", 1, setKS}},
 	spelling: sync.OnceValue(func() *spelling { return spell2022("\x1b$)C", setKS) }),
 }
 
@@ -89,9 +90,9 @@ var iso2022KR = &iso2022{
 var iso2022CN = &iso2022{
 	name:  "ISO-2022-CN-EXT",
 	start: [4]*charset{setASCII},
-	escapes: map[string]designated{
-		"$)A": {1, setGB}, "$)E": {1, setISOIR}, "$)G": {1, setCNS1}, "$*H": {2, setCNS2},
-		"$+I": {3, setCNS3}, "$+J": {3, setCNS4}, "$+K": {3, setCNS5}, "$+L": {3, setCNS6}, "$+M": {3, setCNS7},
+	escapes: []designated{
+		{"$)A", 1, setGB}, {"$)G", 1, setCNS1}, {"$*H", 2, setCNS2}, {"$)E", 1, setISOIR},
+		{"$+I", 3, setCNS3}, {"$+J", 3, setCNS4}, {"$+K", 3, setCNS5}, {"$+L", 3, setCNS6}, {"$+M", 3, setCNS7},
 	},
 	spelling: sync.OnceValue(func() *spelling {
 		return spell2022("", setGB, setCNS1, setCNS2, setISOIR, setCNS3, setCNS4, setCNS5, setCNS6, setCNS7)
@@ -103,16 +104,33 @@ func (e *iso2022) String() string { return e.name }
 // NewDecoder implements encoding.Encoding.
 func (e *iso2022) NewDecoder() *encoding.Decoder {
 	d := &shifter{iso2022: e}
+	for place, set := range e.start {
+		d.initial[place] = set.load()
+	}
 	d.Reset()
 	return &encoding.Decoder{Transformer: decoder{d}}
+}
+
+// A loaded is a set whose table is at hand.
+type loaded struct {
+	set   *charset
+	table *doubleSet // nil for a set of single bytes
+}
+
+func (c *charset) load() loaded {
+	if c == nil || c.double == nil {
+		return loaded{c, nil}
+	}
+	return loaded{c, c.double()}
 }
 
 // A shifter is the state of a decoder: the sets in place, and which of them is used.
 type shifter struct {
 	*iso2022
-	g     [4]*charset
-	place byte // of the locking shift: 0 or 1
-	once  byte // of a single shift, or 0
+	initial [4]loaded
+	g       [4]loaded
+	locked  byte // place of the locking shift: 0 or 1
+	once    byte // place of a single shift, or 0
 }
 
 func (d *shifter) end() rune {
@@ -123,87 +141,104 @@ func (d *shifter) end() rune {
 	return none
 }
 
-func (d *shifter) Reset() { d.g, d.place, d.once = d.start, 0, 0 }
+func (d *shifter) Reset() { d.g, d.locked, d.once = d.initial, 0, 0 }
 
 const escape = 0x1B
 
+func (d *shifter) run(dst, src []byte) (nDst, nSrc int) {
+	switch g := &d.g[d.locked]; {
+	case d.once != 0:
+		return 0, 0
+	case g.table != nil:
+		return g.table.pairs(dst, src)
+	case g.set.single == nil:
+		return printable(dst, src)
+	}
+	return 0, 0
+}
+
 func (d *shifter) step(src []byte, atEOF bool) (rune, int) {
 	a := src[0]
-	place := d.place
+	if ' ' < a && a < 0x7F {
+		return d.graphic(a, src, atEOF)
+	}
 	if d.once != 0 {
-		place = d.once
-		if set := d.g[place]; set.single != nil && ' ' <= a && a < utf8.RuneSelf { // a set of 96
-			d.once = 0
+		set := d.g[d.once].set
+		d.once = 0
+		if set.single != nil && (a == ' ' || a == 0x7F) { // a set of 96
 			return set.single(a), 1
 		}
-		if a <= ' ' {
-			d.once = 0
+		if a < utf8.RuneSelf {
 			return utf8.RuneError, 0
 		}
 	}
 	switch {
 	case a == escape:
 		return d.escape(src, atEOF)
-	case a == shiftOut && d.g[1] != nil:
-		d.place = 1
+	case a == shiftOut && d.g[1].set != nil:
+		d.locked = 1
 		return none, 1
 	case a == shiftIn:
-		d.place = 0
+		d.locked = 0
 		return none, 1
 	case a == '\n': // every line starts anew: what is lost is lost to one line only
 		d.Reset()
 		return '\n', 1
-	case a <= ' ' || a == 0x7F:
+	case a < utf8.RuneSelf:
 		return rune(a), 1
-	case a >= utf8.RuneSelf:
+	case d.kana && 0xA1 <= a && a <= 0xDF:
+		return rune(a) - 0xA1 + 0xFF61, 1
+	}
+	return utf8.RuneError, 1
+}
+
+// graphic reads a character of the set in use, whose first byte is a.
+func (d *shifter) graphic(a byte, src []byte, atEOF bool) (rune, int) {
+	place := d.locked
+	if d.once != 0 {
+		place = d.once
+	}
+	switch g := &d.g[place]; {
+	case g.table != nil && len(src) > 1:
 		d.once = 0
-		if d.kana && 0xA1 <= a && a <= 0xDF {
-			return rune(a) - 0xA1 + 0xFF61, 1
+		if b := src[1]; ' ' < b && b < 0x7F {
+			return g.table.rune(a, b), 2
 		}
 		return utf8.RuneError, 1
-	}
-	switch set := d.g[place]; {
-	case set == nil:
-		d.once = 0
-		return utf8.RuneError, 1
-	case set.double != nil && len(src) < 2 && !atEOF:
+	case g.table != nil && !atEOF:
 		return more, 0
-	case set.double != nil && (len(src) < 2 || src[1] <= ' ' || src[1] >= 0x7F):
+	case g.table == nil && g.set.single == nil:
+		return rune(a), 1
+	case g.table == nil:
 		d.once = 0
-		return utf8.RuneError, 1
-	case set.double != nil:
-		d.once = 0
-		return set.double().rune(a, src[1]), 2
-	case set.single != nil:
-		d.once = 0
-		return set.single(a), 1
+		return g.set.single(a), 1
 	}
-	return rune(a), 1
+	d.once = 0
+	return utf8.RuneError, 1
 }
 
 // escape obeys an escape sequence: ESC and up to three bytes.
 func (d *shifter) escape(src []byte, atEOF bool) (rune, int) {
-	for n := 2; n <= min(4, len(src)); n++ {
-		if e, ok := d.escapes[string(src[1:n])]; ok {
+	rest := src[1:min(4, len(src))]
+	undecided := len(rest) == 0
+	for i := range d.escapes {
+		e := &d.escapes[i]
+		switch {
+		case len(e.sequence) > len(rest):
+			undecided = undecided || e.sequence[:len(rest)] == string(rest)
+		case string(rest[:len(e.sequence)]) == e.sequence:
 			if e.set != nil {
-				d.g[e.place] = e.set
+				d.g[e.place] = e.set.load()
 			}
-			return none, n
+			return none, 1 + len(e.sequence)
 		}
 	}
-	if len(src) > 1 && (src[1] == 'N' && d.g[2] != nil || src[1] == 'O' && d.g[3] != nil) {
-		d.once = src[1] - 'N' + 2
+	if len(rest) > 0 && (rest[0] == 'N' && d.g[2].set != nil || rest[0] == 'O' && d.g[3].set != nil) {
+		d.once = rest[0] - 'N' + 2
 		return none, 2
 	}
-	if len(src) < 4 && !atEOF {
-		for e := range d.escapes {
-			if len(e) >= len(src) && e[:len(src)-1] == string(src[1:]) {
-				return more, 0
-			}
-		}
-		if len(src) == 1 {
-			return more, 0
-		}
+	if undecided && !atEOF {
+		return more, 0
 	}
 	return utf8.RuneError, 1
 }

@@ -13,6 +13,8 @@ type stepper interface {
 	// step reads what src, which is not empty, begins with. It returns the rune, and how many bytes it
 	// took; none for an escape; more, and no change, if the bytes to come decide, never at the end.
 	step(src []byte, atEOF bool) (r rune, size int)
+	// run reads what is quick to read, many characters at once: maybe none. dst may be too small for all.
+	run(dst, src []byte) (nDst, nSrc int)
 	// end returns the rune that is due at the end of the text, or none.
 	end() rune
 	Reset()
@@ -29,6 +31,11 @@ type decoder struct{ stepper }
 // Transform implements transform.Transformer.
 func (d decoder) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
 	for nSrc < len(src) {
+		n, read := d.run(dst[nDst:], src[nSrc:])
+		nDst += n
+		if nSrc += read; nSrc == len(src) {
+			break
+		}
 		if len(dst)-nDst < utf8.UTFMax {
 			return nDst, nSrc, transform.ErrShortDst
 		}
@@ -61,6 +68,39 @@ type stateless struct{}
 
 func (stateless) end() rune { return none }
 func (stateless) Reset()    {}
+
+// slow is the part of a stepper that has no quick way.
+type slow struct{}
+
+func (slow) run(dst, src []byte) (nDst, nSrc int) { return 0, 0 }
+
+// pairs decodes the pairs that src begins with, as far as they are in the set.
+func (s *doubleSet) pairs(dst, src []byte) (nDst, nSrc int) {
+	width := int(s.second[1]-s.second[0]) + 1
+	for nSrc+1 < len(src) && len(dst)-nDst >= utf8.UTFMax {
+		a, b := src[nSrc]-s.first[0], src[nSrc+1]-s.second[0]
+		if a > s.first[1]-s.first[0] || int(b) >= width {
+			break
+		}
+		r := s.runes[int(a)*width+int(b)]
+		if r == 0 {
+			break
+		}
+		nDst += utf8.EncodeRune(dst[nDst:], r)
+		nSrc += 2
+	}
+	return nDst, nSrc
+}
+
+// printable copies the printable ASCII that src begins with.
+func printable(dst, src []byte) (nDst, nSrc int) {
+	n := 0
+	for n < len(src) && n < len(dst) && ' ' <= src[n] && src[n] < 0x7F {
+		dst[n] = src[n]
+		n++
+	}
+	return n, n
+}
 
 // A speller encodes one rune at a time.
 type speller interface {
@@ -119,11 +159,15 @@ type doubleByte struct {
 	single func() [256]rune
 	double func() *doubleSet
 	byRune func() *inverse
+	ascii  bool
 }
 
-func newDoubleByte(name string) *doubleByte {
+// newDoubleByte returns the page with the generated tables of that name. ascii says that all
+// of ASCII is in its table of single bytes.
+func newDoubleByte(name string, ascii bool) *doubleByte {
 	d := &doubleByte{
 		name:   name,
+		ascii:  ascii,
 		single: sync.OnceValue(func() [256]rune { return single(name) }),
 		double: doubles(name),
 	}
@@ -147,7 +191,7 @@ func (d *doubleByte) String() string { return d.name }
 
 // NewDecoder implements encoding.Encoding.
 func (d *doubleByte) NewDecoder() *encoding.Decoder {
-	return &encoding.Decoder{Transformer: decoder{&doubleStepper{single: d.single(), double: d.double()}}}
+	return &encoding.Decoder{Transformer: decoder{&doubleStepper{single: d.single(), double: d.double(), ascii: d.ascii}}}
 }
 
 // NewEncoder implements encoding.Encoding.
@@ -159,6 +203,16 @@ type doubleStepper struct {
 	stateless
 	single [256]rune
 	double *doubleSet
+	ascii  bool // single has all that is printable in ASCII
+}
+
+func (d *doubleStepper) run(dst, src []byte) (nDst, nSrc int) {
+	if d.ascii {
+		if nDst, nSrc = printable(dst, src); nSrc > 0 {
+			return nDst, nSrc
+		}
+	}
+	return d.double.pairs(dst, src)
 }
 
 func (d *doubleStepper) step(src []byte, atEOF bool) (rune, int) {

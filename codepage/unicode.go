@@ -44,6 +44,7 @@ func (u utf32Page) NewDecoder() *encoding.Decoder {
 func (u utf32Page) NewEncoder() *encoding.Encoder { return u.encode.NewEncoder() }
 
 type utf32Stepper struct {
+	slow
 	initial, order binary.ByteOrder
 	begun          bool
 }

@@ -37,6 +37,7 @@ var sextets = func() (t [256]byte) {
 }()
 
 type utf7Stepper struct {
+	slow
 	in    bool   // in a run
 	empty bool   // nothing of the run has been read
 	bits  uint32 // read of the run, but not used

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bytes"
+	"compress/flate"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// The tables in the repository are those that the generator makes.
+func TestTables(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("the oracles are missing: %v", err)
+		}
+		t.Skipf("the oracles are missing: %v", err)
+	}
+	files, err := generate(filepath.Join("..", "..", "codepages.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join("..", "..", "tables")
+	for name, want := range files {
+		got, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !bytes.Equal(unpack(t, got), unpack(t, want)) { // compressors differ from version to version
+			t.Errorf("%s is not what the oracles say; run go generate in package codepage", name)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if files[e.Name()] == nil {
+			t.Errorf("%s is not generated", e.Name())
+		}
+	}
+}
+
+func unpack(t *testing.T, data []byte) []byte {
+	data, err := io.ReadAll(flate.NewReader(bytes.NewReader(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
