@@ -158,14 +158,6 @@ func ours(t testing.TB, q inquiry) oracle.Table {
 	return table
 }
 
-// A record is what an oracle said to an inquiry, next to what we say.
-type record struct {
-	inquiry
-	cells int    // codes the oracle has
-	hash  string // of them
-	diff  string // where they are not ours: code+following=runes
-}
-
 // key is the inquiry as recorded.
 func (q inquiry) key() string {
 	return fmt.Sprintf("%s %s %s %q %s %q", q.page, q.Program, q.Codec, q.Prefix, q.Range, q.Suffix)
