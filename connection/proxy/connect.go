@@ -22,7 +22,7 @@ const (
 	maxLegs = 6        // requests of one dial: NTLM needs three, a stale digest one more
 	maxInfo = 5        // 1xx replies before the real one
 
-	bodyWait = 2 * time.Second // for a refusal's body; it is of little worth
+	bodyWait = time.Second // for a refusal's body, which is of little worth
 )
 
 // speakConnect is the HTTP CONNECT method (RFC 9110 section 9.3.6), over TCP or
@@ -59,8 +59,7 @@ func speakConnect(ctx context.Context, c *call) (net.Conn, error) {
 		if r.status/100 == 2 {
 			return conn, nil
 		}
-		// tinyproxy says 401 where 407 is meant.
-		if r.status != http.StatusProxyAuthRequired && r.status != http.StatusUnauthorized {
+		if !isLogin(r.status) {
 			conn.Close()
 			return nil, c.explain(r)
 		}
@@ -91,6 +90,12 @@ type reply struct {
 	keep   bool   // the connection can be used for another request
 }
 
+// isLogin reports whether a status asks for a login: tinyproxy says 401 where 407
+// is meant.
+func isLogin(status int) bool {
+	return status == http.StatusProxyAuthRequired || status == http.StatusUnauthorized
+}
+
 // exchange sends one request and reads the reply to it.
 func (c *call) exchange(conn net.Conn, authorization string) (*reply, error) {
 	target := c.target.String()
@@ -113,13 +118,22 @@ func (c *call) exchange(conn net.Conn, authorization string) (*reply, error) {
 	return nil, &Error{Stage: StageHandshake, Text: "the proxy keeps sending interim replies", Permanent: true}
 }
 
+// httpStart is how each reply begins.
+const httpStart = "HTTP/"
+
 func (c *call) readReply(conn net.Conn) (*reply, error) {
 	heard := &listener{Conn: conn}
 	in := &io.LimitedReader{R: &bytewise{r: heard}, N: maxHead}
 	br := bufio.NewReader(in)
-	if start, err := br.Peek(5); string(start) != "HTTP/" && (err == nil || len(start) > 0) && !strings.HasPrefix("HTTP/", string(start)) {
-		c.overhear(conn, heard)
-		return nil, strangerError(heard.said, c.secrets()...)
+	for n := 1; n <= len(httpStart); n++ { // a stranger may say less than that, and wait
+		start, err := br.Peek(n)
+		if err != nil {
+			break
+		}
+		if string(start) != httpStart[:n] {
+			c.overhear(heard)
+			return nil, strangerError(heard.said, c.secrets()...)
+		}
 	}
 	res, err := http.ReadResponse(br, &http.Request{Method: http.MethodConnect})
 	switch {
@@ -138,6 +152,10 @@ func (c *call) readReply(conn net.Conn) (*reply, error) {
 	if r.status/100 == 2 || r.status/100 == 1 {
 		return r, nil
 	}
+	delimited := res.ContentLength >= 0 || len(res.TransferEncoding) > 0
+	if !delimited && isLogin(r.status) {
+		return r, nil
+	}
 	in.N = maxBody // of the connection's bytes; a chunked body has a little less in it
 	in.R = conn
 	if err := conn.SetReadDeadline(time.Now().Add(bodyWait)); err != nil {
@@ -145,13 +163,12 @@ func (c *call) readReply(conn net.Conn) (*reply, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	r.body = string(body[:min(len(body), 4<<10)])
-	r.keep = err == nil && !res.Close && len(body) < maxBody && br.Buffered() == 0 &&
-		(res.ContentLength >= 0 || len(res.TransferEncoding) > 0)
+	r.keep = err == nil && !res.Close && len(body) < maxBody && br.Buffered() == 0 && delimited
 	return r, nil
 }
 
 // overhear reads on for what a stranger said in the same breath.
-func (c *call) overhear(conn net.Conn, heard *listener) {
+func (c *call) overhear(heard *listener) {
 	var p [1]byte
 	for len(heard.said) < 100 && heard.said[len(heard.said)-1] != '\n' && heard.said[0] >= ' ' {
 		if _, err := io.ReadFull(heard, p[:]); err != nil {

@@ -194,6 +194,9 @@ func parseTarget(network, address string) (target, error) {
 	}
 	t := target{host: host, port: uint16(port)}
 	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.Zone() != "" {
+			return target{}, errors.New("an IPv6 zone means nothing to a proxy")
+		}
 		t.ip = ip.Unmap()
 		t.host = t.ip.String()
 		return t, nil

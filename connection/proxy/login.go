@@ -145,10 +145,20 @@ func challenges(h http.Header) []challenge {
 				}
 				continue
 			}
+			if !isToken(word) {
+				continue
+			}
 			all = append(all, challenge{strings.ToLower(word), rest})
 		}
 	}
 	return all
+}
+
+// isToken reports whether s can be the name of a scheme.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
+	})
 }
 
 // splitQuoted splits at the commas that are outside of quoted strings.
