@@ -59,8 +59,8 @@ func (c *lent) response(h head) error {
 			return &LimitError{"untagged responses without end", s.limits.Chatter}
 		}
 	}
-	if l.isNews(h) && !c.explains(h.kind) {
-		l.news()
+	if isNews(h.kind) && !c.explains(h.kind) {
+		l.news(h.kind)
 	}
 	switch {
 	case h.kind == kindTagged:
@@ -109,7 +109,7 @@ func (c *lent) part(size int64) (wanted bool, err error) {
 			return false, &LimitError{"too many FETCH responses", int64(s.limits.Fetches)}
 		}
 		if !c.explains(kindFetch) {
-			l.news()
+			l.news(kindFetch)
 			if c.chatter += s.size; c.chatter > s.limits.Chatter {
 				return false, &LimitError{"untagged responses without end", s.limits.Chatter}
 			}
@@ -177,10 +177,6 @@ func (c *lent) explains(k kind) bool {
 
 // isNews reports whether a response may mean that the mailbox has changed. What
 // is not understood may mean anything.
-func (l *Link) isNews(h head) bool {
-	switch h.kind {
-	case kindExists, kindExpunge, kindFetch, kindUnknown:
-		return true
-	}
-	return false
+func isNews(k kind) bool {
+	return k == kindExists || k == kindExpunge || k == kindFetch || k == kindUnknown
 }

@@ -30,13 +30,14 @@ const (
 	kindList
 	kindStatus
 	kindSearch
+	kindESearch
 )
 
 var kinds = map[string]kind{
 	"OK": kindOK, "NO": kindNO, "BAD": kindBAD, "BYE": kindBYE, "PREAUTH": kindPREAUTH,
 	"CAPABILITY": kindCapability, "ENABLED": kindEnabled, "ID": kindID, "NAMESPACE": kindNamespace,
 	"FLAGS": kindFlags, "EXISTS": kindExists, "RECENT": kindRecent, "EXPUNGE": kindExpunge,
-	"FETCH": kindFetch, "LIST": kindList, "STATUS": kindStatus, "SEARCH": kindSearch,
+	"FETCH": kindFetch, "LIST": kindList, "STATUS": kindStatus, "SEARCH": kindSearch, "ESEARCH": kindESearch,
 }
 
 // isState reports whether the kind is an untagged OK, NO, BAD, BYE or PREAUTH.

@@ -80,6 +80,7 @@ type idler struct {
 	seen      Known     // by the SELECT under way
 	result    Wake
 	interrupt bool
+	urgent    bool // there was an EXISTS among the news
 	phase     phase
 	step      uint8 // of early
 	hasty     uint8 // IDLEs in a row that the server ended at once
@@ -90,9 +91,7 @@ func (d *idler) begin(now time.Duration) {
 	d.began, d.refreshAt, d.recheckAt = now, now+d.o.Refresh, now+d.o.Recheck
 	d.phase = phasePause
 	if at := d.link.newsAt.Load(); at != 0 {
-		d.pushed = time.Unix(0, at)
-		d.push()
-		return
+		d.pushed, d.urgent = time.Unix(0, at), d.link.urgent.Load()
 	}
 	d.feed(nil, now) // what was read but not understood
 	if d.phase == phasePause {
@@ -154,8 +153,8 @@ func (d *idler) response(h head, now time.Duration) {
 		d.state(h.kind, st, now)
 	case h.kind == kindExists && d.phase == phaseSelect:
 		d.seen.Exists = h.number
-	case l.isNews(h):
-		d.news(now)
+	case isNews(h.kind):
+		d.news(h.kind, now)
 	}
 }
 
@@ -173,16 +172,31 @@ func (d *idler) state(k kind, st Status, now time.Duration) {
 		}
 	case k == kindNO, // Dovecot says no more than this after a mailbox was recreated
 		st.Code == "UIDVALIDITY", st.Code == "UIDNEXT", st.Code == "CLOSED", st.Code == "NOTIFICATIONOVERFLOW":
-		d.news(now)
+		d.news(k, now)
 	}
 }
 
-// news notes that a look is due, and ends IDLE for it.
-func (d *idler) news(now time.Duration) {
+// minorGap is how often news that is not EXISTS may wake a link: changes of
+// flags, or remarks that some server makes each time it is spoken to, must not
+// keep it busy.
+const minorGap = time.Second
+
+// news notes that a look is due.
+func (d *idler) news(k kind, now time.Duration) {
 	if d.pushed.IsZero() {
 		d.pushed = time.Now()
 	}
+	d.urgent = d.urgent || k == kindExists
 	d.hurry(now)
+}
+
+// gap returns how long the news has to wait.
+func (d *idler) gap() time.Duration {
+	since := time.Since(time.Unix(0, d.link.minorAt))
+	if d.urgent || d.interrupt || since < 0 {
+		return 0
+	}
+	return max(0, minorGap-since)
 }
 
 // hurry ends the wait as soon as no command is outstanding.
@@ -191,7 +205,11 @@ func (d *idler) hurry(now time.Duration) {
 	case phasePause:
 		d.next(now)
 	case phaseIdle:
-		d.done(now)
+		if gap := d.gap(); gap > 0 {
+			d.due = min(d.due, now+gap)
+		} else {
+			d.done(now)
+		}
 	}
 }
 
@@ -205,7 +223,7 @@ func (d *idler) stop(now time.Duration) {
 func (d *idler) timeout(now time.Duration) {
 	switch d.phase {
 	case phasePause:
-		if d.o.Idle && !d.link.noIdle {
+		if !d.pushed.IsZero() || d.o.Idle && !d.link.noIdle.Load() {
 			d.recheck(now, true) // after a pause: see endedByServer
 		} else {
 			d.send("NOOP", phaseNoop, now)
@@ -227,10 +245,14 @@ func (d *idler) timeout(now time.Duration) {
 func (d *idler) next(now time.Duration) {
 	switch {
 	case !d.pushed.IsZero():
+		if gap := d.gap(); gap > 0 {
+			d.phase, d.due = phasePause, now+gap
+			return
+		}
 		d.push()
 	case d.interrupt:
 		d.end(Wake{Reason: Interrupted, At: time.Now()})
-	case d.o.Idle && !d.link.noIdle:
+	case d.o.Idle && !d.link.noIdle.Load():
 		d.send("IDLE", phaseEnter, now)
 	default:
 		d.phase, d.due = phasePause, now+d.o.Poll
@@ -242,10 +264,6 @@ func (d *idler) next(now time.Duration) {
 func (d *idler) entered(now time.Duration) {
 	d.phase = phaseIdle
 	d.chatter = 0
-	if !d.pushed.IsZero() || d.interrupt {
-		d.done(now)
-		return
-	}
 	d.sentAt = now
 	d.refreshAt = now + d.o.Refresh
 	d.due = d.refreshAt
@@ -258,6 +276,9 @@ func (d *idler) entered(now time.Duration) {
 			d.step++
 			break
 		}
+	}
+	if d.interrupt || !d.pushed.IsZero() {
+		d.hurry(now)
 	}
 }
 
@@ -281,7 +302,7 @@ func (d *idler) reply(st Status, now time.Duration) {
 	case phaseEnter:
 		if st.Type != "OK" {
 			// No IDLE after all: polling finds everything, later.
-			d.link.noIdle = true
+			d.link.noIdle.Store(true)
 			if d.link.opts.Log != nil {
 				d.link.opts.Log.Warn("the server refused IDLE, polling instead", "code", st.Code, "text", st.Text)
 			}
@@ -328,7 +349,7 @@ func (d *idler) recheck(now time.Duration, atOnce bool) {
 func (d *idler) selected(st Status, now time.Duration) {
 	switch {
 	case !d.pushed.IsZero():
-		d.push()
+		d.next(now)
 	case st.Type != "OK":
 		d.end(Wake{Reason: Rechecked, At: time.Now()})
 	case d.o.Known.differs(d.seen):
@@ -371,6 +392,9 @@ func (d *idler) die(err error) {
 // push wakes for news.
 func (d *idler) push() {
 	d.link.looked()
+	if !d.urgent {
+		d.link.minorAt = time.Now().UnixNano()
+	}
 	d.end(Wake{Reason: Pushed, At: d.pushed})
 }
 

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -34,6 +33,7 @@ type lent struct {
 
 	mu   sync.Mutex
 	sent sent
+	due  time.Time     // when there must have been progress; zero: no limit
 	off  bool          // taken back
 	quit bool          // being taken back: Close is no end of the link
 	idle chan struct{} // closed when no command waits, or the link has died; nil: nobody wants to know
@@ -52,7 +52,7 @@ func (l *Link) Lend(greeting string) net.Conn {
 	l.scan.numbers = nil
 	if greeting != "" {
 		c.greeted = true
-		c.out = []byte(strings.TrimRight(greeting, "\r\n") + "\r\n")
+		c.out = append([]byte(clean([]byte(greeting), len(greeting))), "\r\n"...)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,9 +87,7 @@ func (l *Link) Reclaim(closeClient func() error) error {
 	c.off, c.quit = true, true
 	l.conn.SetReadDeadline(time.Unix(1, 0)) // a read timeout is harmless to TLS, in mid-record too
 	c.mu.Unlock()
-	if closeClient != nil {
-		closeClient() // what it returns is what the reader saw: Err has it
-	}
+	c.end(closeClient)
 	c.reading.Lock() // its last read has ended
 	defer c.reading.Unlock()
 	c.buf = nil
@@ -109,6 +107,34 @@ func (l *Link) setErr(err error) {
 	}
 }
 
+// patience is how long the client may take to end or to be answered.
+func (c *lent) patience() time.Duration {
+	if c.link.timeout > 0 {
+		return c.link.timeout
+	}
+	return time.Minute
+}
+
+// end ends the client. One that does not end, because somebody has left a
+// command of its unread, ends the link.
+func (c *lent) end(closeClient func() error) {
+	if closeClient == nil {
+		return
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		closeClient() // what it returns is what the reader saw: Err has it
+	}()
+	timer := time.NewTimer(c.patience())
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		c.link.fail(&TimeoutError{"the IMAP client to end", c.patience()})
+	}
+}
+
 // drain waits until no command is outstanding.
 func (c *lent) drain() {
 	c.mu.Lock()
@@ -119,10 +145,7 @@ func (c *lent) drain() {
 	c.idle = make(chan struct{})
 	idle, waiting := c.idle, c.sent.waiting()
 	c.mu.Unlock()
-	d := c.link.timeout
-	if d <= 0 {
-		d = time.Minute
-	}
+	d := c.patience()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -215,7 +238,7 @@ func (c *lent) fill() error {
 func (c *lent) read(p []byte) (int, error) {
 	l := c.link
 	for {
-		until := c.arm(true)
+		c.arm()
 		n, err := l.conn.Read(p)
 		if n > 0 || err == nil {
 			return n, nil
@@ -227,9 +250,9 @@ func (c *lent) read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		c.mu.Lock()
-		waits, waiting := c.waits(), c.sent.waiting()
+		late, waiting := !c.due.IsZero() && !time.Now().Before(c.due), c.sent.waiting()
 		c.mu.Unlock()
-		if !until.IsZero() && waits && !time.Now().Before(until) {
+		if late {
 			return 0, l.fail(&TimeoutError{waiting, l.timeout})
 		}
 	}
@@ -238,23 +261,20 @@ func (c *lent) read(p []byte) (int, error) {
 // waits reports whether the server owes something; c.mu is held.
 func (c *lent) waits() bool { return !c.greeted || len(c.sent.commands) > 0 }
 
-// arm sets the time until which there must be progress. Reading deadlines are
-// for reads; the write deadline is renewed with them, because TLS answers a key
-// update from within Read, and one stale deadline would spoil the connection for good.
-func (c *lent) arm(both bool) (until time.Time) {
+// arm sets the time until which there must be progress. The write deadline is
+// renewed with the other, because TLS answers a key update from within Read, and
+// one stale deadline would spoil the connection for good.
+func (c *lent) arm() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.off {
-		return until
+		return
 	}
+	c.due = time.Time{}
 	if c.link.timeout > 0 && c.waits() {
-		until = time.Now().Add(c.link.timeout)
+		c.due = time.Now().Add(c.link.timeout)
 	}
-	c.link.conn.SetReadDeadline(until)
-	if both {
-		c.link.conn.SetWriteDeadline(until)
-	}
-	return until
+	c.link.conn.SetDeadline(c.due)
 }
 
 func (c *lent) isOff() bool {
@@ -286,7 +306,7 @@ func (c *lent) Write(p []byte) (int, error) {
 		}
 		return n, l.fail(err)
 	}
-	c.arm(true)
+	c.arm()
 	return n, nil
 }
 

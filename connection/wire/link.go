@@ -24,7 +24,9 @@ type Link struct {
 	scan    scanner
 	in      []byte       // read but not scanned
 	newsAt  atomic.Int64 // when something came that no look has followed yet, Unix nanoseconds; 0: nothing
-	noIdle  bool         // the server refused IDLE
+	urgent  atomic.Bool  // and it was an EXISTS
+	noIdle  atomic.Bool  // the server refused IDLE
+	minorAt int64        // when news other than EXISTS last woke it, Unix nanoseconds
 	bye     *Status      // the server said BYE
 
 	mu     sync.Mutex
@@ -81,6 +83,10 @@ func (l *Link) Err() error {
 	return l.err
 }
 
+// IdleRefused reports whether the server has refused IDLE though it was asked
+// for; the parked link polls instead. It may be called from any goroutine.
+func (l *Link) IdleRefused() bool { return l.noIdle.Load() }
+
 // Conn returns the connection the link was made of, to look at its TLS state.
 func (l *Link) Conn() net.Conn { return l.conn }
 
@@ -113,10 +119,18 @@ func (l *Link) ended(err error) error {
 }
 
 // looked notes that a command is on its way whose reply tells the news.
-func (l *Link) looked() { l.newsAt.Store(0) }
+func (l *Link) looked() {
+	l.newsAt.Store(0)
+	l.urgent.Store(false)
+}
 
 // news notes that something came; the first time counts.
-func (l *Link) news() { l.newsAt.CompareAndSwap(0, time.Now().UnixNano()) }
+func (l *Link) news(k kind) {
+	if k == kindExists {
+		l.urgent.Store(true)
+	}
+	l.newsAt.CompareAndSwap(0, time.Now().UnixNano())
+}
 
 // report tells about a state response.
 func (l *Link) report(st Status) {

@@ -31,6 +31,8 @@ func rewrite(dst []byte, h head, p *parser) (out []byte, ok bool) {
 		dst, ok = appendMailboxStatus(append(dst, "STATUS "...), p)
 	case kindID:
 		dst, ok = appendID(append(dst, "ID "...), p)
+	case kindESearch:
+		dst, ok = appendESearch(append(dst, "ESEARCH"...), p)
 	case kindNamespace:
 		dst, ok = appendNamespace(append(dst, "NAMESPACE"...), p)
 	}
@@ -199,6 +201,52 @@ func appendID(dst []byte, p *parser) (out []byte, ok bool) {
 		dst = appendQuoted(dst, s)
 	}
 	return append(dst, ")\r\n"...), n%2 == 0
+}
+
+// appendESearch rewrites an ESEARCH response (RFC 9051, section 7.3.4).
+func appendESearch(dst []byte, p *parser) (out []byte, ok bool) {
+	if p.take('(') {
+		p.blanks()
+		name := p.word()
+		p.blanks()
+		tag, ok := p.astring()
+		p.blanks()
+		if !ok || !bytes.EqualFold(name, []byte("TAG")) || !p.take(')') {
+			return dst, false
+		}
+		dst = append(appendQuoted(append(dst, " (TAG "...), tag), ')')
+	}
+	for n := 0; ; n++ {
+		p.blanks()
+		name := bytes.ToUpper(p.word())
+		if len(name) == 0 {
+			return append(dst, "\r\n"...), p.peek() == 0
+		}
+		if n == 0 && string(name) == "UID" {
+			dst = append(dst, " UID"...)
+			continue
+		}
+		p.blanks()
+		from := p.i
+		value := p.word()
+		switch string(name) {
+		case "MIN", "MAX", "COUNT":
+			ok = isNumber32(value)
+		case "ALL":
+			ok = isUIDSet(value)
+		case "MODSEQ":
+			_, ok = number64(value)
+		default:
+			ok = false
+		}
+		if !ok {
+			if p.i = from; !p.skip() {
+				return dst, false
+			}
+			continue
+		}
+		dst = append(append(append(append(dst, ' '), name...), ' '), value...)
+	}
 }
 
 // appendNamespace rewrites a NAMESPACE response (RFC 9051, section 7.3.7), its

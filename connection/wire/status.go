@@ -118,18 +118,26 @@ func isNumber32(w []byte) bool {
 	return ok
 }
 
+// setMax is the most numbers in a set that is passed on: somebody may list them
+// one by one, and 1:4294967295 is written quickly.
+const setMax = 2 << 20
+
 // isUIDSet reports whether w is a set of UIDs without "*": 1:3,7.
 func isUIDSet(w []byte) bool {
+	count := int64(0)
 	for r := range bytes.SplitSeq(w, []byte(",")) {
 		from, to, isRange := bytes.Cut(r, []byte(":"))
-		if n, ok := number32(from); !ok || n == 0 {
+		if !isRange {
+			to = from
+		}
+		a, okA := number32(from)
+		b, okB := number32(to)
+		if !okA || !okB || a == 0 || b == 0 {
 			return false
 		}
-		if n, ok := number32(to); isRange && (!ok || n == 0) {
-			return false
-		}
+		count += max(int64(b)-int64(a), int64(a)-int64(b)) + 1
 	}
-	return true
+	return count <= setMax
 }
 
 // appendAtoms appends the words of b that are atoms, each after a blank, as in a
