@@ -47,8 +47,7 @@ func (f *fetch) piece(dst []byte, p *parser, size int64) (out []byte, wanted boo
 		}
 	}
 	if size >= 0 {
-		f.dead = true // a literal where no section's is
-		return dst, false
+		return dst, false // of a section that is not understood
 	}
 	if f.open {
 		dst = append(dst, ")\r\n"...)

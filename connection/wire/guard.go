@@ -46,14 +46,14 @@ func (c *lent) response(h head) error {
 	s := &l.scan
 	if !c.greeted {
 		if !h.kind.isState() {
-			return fmt.Errorf("this is not an IMAP server: it begins with %q", clean(s.piece, 80))
+			return errNotIMAP(s.piece)
 		}
 		c.greeted = true
 	}
 	if h.kind != kindTagged && h.kind != kindFetch {
-		c.chatter += s.size
-		if h.kind == kindSearch {
-			c.chatter += headMax - s.size // its numbers are counted elsewhere
+		c.chatter += headMax // short ones cost time, too
+		if h.kind != kindSearch {
+			c.chatter += s.size // its numbers are counted elsewhere
 		}
 		if c.chatter > s.limits.Chatter {
 			return &LimitError{"untagged responses without end", s.limits.Chatter}
@@ -95,12 +95,19 @@ func (c *lent) response(h head) error {
 	return nil
 }
 
+func errNotIMAP(b []byte) error {
+	return fmt.Errorf("this is not an IMAP server: it begins with %q", clean(b, 80))
+}
+
 // part rewrites a piece of a FETCH, up to a body literal of size bytes or to its
 // end (size -1). It reports whether the client wants the literal.
 func (c *lent) part(size int64) (wanted bool, err error) {
 	l := c.link
 	s := &l.scan
 	p := parser{b: s.piece, depth: s.limits.Depth}
+	if !c.greeted {
+		return false, errNotIMAP(s.piece)
+	}
 	if !s.tail {
 		h := s.head()
 		p.i = h.rest

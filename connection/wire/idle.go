@@ -133,7 +133,7 @@ func (d *idler) feed(b []byte, now time.Duration) {
 // response looks at one response.
 func (d *idler) response(h head, now time.Duration) {
 	l := d.link
-	if d.chatter += l.scan.size; d.chatter > l.lim.Chatter/16 {
+	if d.chatter += l.scan.size + headMax; d.chatter > l.lim.Chatter/16 {
 		d.die(&LimitError{"small talk without end while idle", l.lim.Chatter / 16})
 		return
 	}

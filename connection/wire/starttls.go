@@ -58,9 +58,6 @@ const startTLSLines, startTLSLine = 50, 8192
 //
 // The server greets no more after the handshake: Lend with a greeting.
 func StartTLS(ctx context.Context, c net.Conn, cfg *tls.Config) (*tls.Conn, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		c.SetDeadline(deadline)
-	}
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	u := upgrade{conn: c, br: bufio.NewReaderSize(c, startTLSLine)}
 	err := u.plain()
