@@ -51,7 +51,7 @@ type Duration time.Duration
 func (d *Duration) UnmarshalText(text []byte) error {
 	s := string(text)
 	if n, err := strconv.ParseFloat(s, 64); err == nil {
-		if n < 0 || n > 1e9 {
+		if !(n >= 0 && n <= 1e9) { // not a number is neither
 			return fmt.Errorf("%q is not a length of time between 0 and 1e9 seconds", s)
 		}
 		*d = Duration(n * float64(time.Second))
@@ -112,7 +112,7 @@ func (z *Size) UnmarshalText(text []byte) error {
 			continue
 		}
 		n, err := strconv.ParseFloat(strings.TrimSpace(head), 64)
-		if err != nil || n < 0 || n*float64(u.n) > 1<<50 {
+		if err != nil || !(n >= 0 && n*float64(u.n) <= 1<<50) {
 			break
 		}
 		*z = Size(n * float64(u.n))

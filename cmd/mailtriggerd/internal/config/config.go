@@ -34,27 +34,16 @@ type Config struct {
 	SMTP        []*SMTP              // in the file's order
 
 	Warnings []Problem // what is allowed but dangerous
+
+	connections map[string]*connection.Config
+	triggers    map[string]*trigger.Config
 }
 
 // Connection returns the connection named, nil if there is none.
-func (c *Config) Connection(name string) *connection.Config {
-	for _, conn := range c.Connections {
-		if conn.Name == name {
-			return conn
-		}
-	}
-	return nil
-}
+func (c *Config) Connection(name string) *connection.Config { return c.connections[name] }
 
 // Trigger returns the trigger named, nil if there is none.
-func (c *Config) Trigger(name string) *trigger.Config {
-	for _, t := range c.Triggers {
-		if t.Name == name {
-			return t
-		}
-	}
-	return nil
-}
+func (c *Config) Trigger(name string) *trigger.Config { return c.triggers[name] }
 
 // LogConfig is the table [log].
 type LogConfig struct {
@@ -145,7 +134,7 @@ func Load(path string, o Options) (*Config, []Problem) {
 	l := &loader{
 		decoder: decoder{problems: ps, base: filepath.Dir(full), top: top},
 		options: o,
-		config:  &Config{Path: full, BaseDir: filepath.Dir(full)},
+		config:  &Config{Path: full, BaseDir: filepath.Dir(full), connections: map[string]*connection.Config{}, triggers: map[string]*trigger.Config{}},
 		nodes:   map[any]*node{},
 
 		incomplete: map[any][]setting.Problem{},
@@ -186,6 +175,7 @@ func (l *loader) load() {
 	sectionOf(l, "connection", l.doc.Connection, func(name string, c *connection.Config) {
 		c.Name = name
 		l.config.Connections = append(l.config.Connections, c)
+		l.config.connections[name] = c
 	})
 	l.insecure()
 	sectionOf(l, "smtp", l.doc.SMTP, func(name string, c *SMTP) {
@@ -195,6 +185,7 @@ func (l *loader) load() {
 	sectionOf(l, "trigger", l.doc.Trigger, func(name string, c *trigger.Config) {
 		c.Name = name
 		l.config.Triggers = append(l.config.Triggers, c)
+		l.config.triggers[name] = c
 	})
 	l.refer()
 }
@@ -273,8 +264,8 @@ func (l *loader) general() {
 		}
 		c.Control = filepath.Join(dir, "control.sock")
 	}
-	if c.ConnectRate <= 0 {
-		l.problem(l.top.get("connect_rate"), "must be above 0; leave it out for 200 a second")
+	if !(c.ConnectRate > 0 && c.ConnectRate <= 1e6) {
+		l.problem(l.top.get("connect_rate"), "must be above 0 and at most 1000000; leave it out for 200 a second")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		l.problem(l.top.get("log", "format"), "unknown format %q; write text or json", c.Log.Format)

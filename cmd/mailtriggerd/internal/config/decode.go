@@ -154,7 +154,7 @@ func (n *node) scalar() (string, bool) {
 	case int64:
 		return strconv.FormatInt(v, 10), true
 	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64), true
+		return strings.ReplaceAll(n.raw, "_", ""), true
 	case bool:
 		return strconv.FormatBool(v), true
 	}

@@ -58,7 +58,13 @@ var (
 // locate returns the places of all that stands in text. It ends with an error,
 // and with what it found until then, where the text is not TOML.
 func locate(text string) (*place, error) {
-	s := &scanner{text: strings.TrimPrefix(text, "\xef\xbb\xbf"), line: 1}
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff", "\xef\xbb\xbf"} { // byte order marks, as the toml package skips them
+		if rest, found := strings.CutPrefix(text, mark); found {
+			text = rest
+			break
+		}
+	}
+	s := &scanner{text: text, line: 1}
 	root := &place{line: 1}
 	err := s.document(root)
 	return root, err

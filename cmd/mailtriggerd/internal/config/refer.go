@@ -16,8 +16,18 @@ func (l *loader) refer() {
 		l.connections(t)
 		l.others(t)
 	}
-	l.config.Connections = slices.DeleteFunc(l.config.Connections, func(c *connection.Config) bool { return l.incomplete[c] != nil })
-	l.config.Triggers = slices.DeleteFunc(l.config.Triggers, func(t *trigger.Config) bool { return l.incomplete[t] != nil })
+	l.config.Connections = slices.DeleteFunc(l.config.Connections, func(c *connection.Config) bool {
+		if l.incomplete[c] != nil {
+			delete(l.config.connections, c.Name)
+		}
+		return l.incomplete[c] != nil
+	})
+	l.config.Triggers = slices.DeleteFunc(l.config.Triggers, func(t *trigger.Config) bool {
+		if l.incomplete[t] != nil {
+			delete(l.config.triggers, t.Name)
+		}
+		return l.incomplete[t] != nil
+	})
 	l.removals()
 }
 
@@ -45,18 +55,15 @@ func (l *loader) connections(t *trigger.Config) {
 
 // named returns the connections that a name or pattern means.
 func (l *loader) named(want string, at *node) (found []string) {
+	if c := l.config.Connection(want); c != nil {
+		l.relative(l.nodes[c], l.incomplete[c])
+		return []string{want}
+	}
 	var known []string
 	for _, c := range l.config.Connections {
 		known = append(known, c.Name)
-		switch {
-		case want == c.Name:
-			l.relative(l.nodes[c], l.incomplete[c])
-			return []string{want}
-		case !hasWildcard(want) || l.incomplete[c] != nil:
-		default:
-			if ok, err := path.Match(want, c.Name); err == nil && ok {
-				found = append(found, c.Name)
-			}
+		if ok, err := path.Match(want, c.Name); err == nil && ok && l.incomplete[c] == nil {
+			found = append(found, c.Name)
 		}
 	}
 	switch {

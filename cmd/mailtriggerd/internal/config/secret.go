@@ -67,9 +67,7 @@ func isPublic(s secret) bool {
 func (l *loader) look(s secret) {
 	switch s.field.part {
 	case fromFile:
-		if _, err := (setting.Source{File: l.absolute(s.at.text())}).Read(context.Background()); err != nil {
-			l.problem(s.at, "%v", err)
-		}
+		l.lookInto(s.at, l.absolute(s.at.text()), "")
 	case fromEnv:
 		if l.options.Getenv(s.at.text()) == "" {
 			l.problem(s.at, "environment variable %s is not set; set it in the service's environment", s.at.text())
@@ -83,8 +81,26 @@ func (l *loader) look(s secret) {
 			l.problem(s.at, "credential %q: the name must not contain a path", name)
 			return
 		}
-		if _, err := (setting.Source{File: filepath.Join(dir, name)}).Read(context.Background()); err != nil {
-			l.problem(s.at, "%v; add LoadCredential=%s:/path to the service", err, name)
-		}
+		l.lookInto(s.at, filepath.Join(dir, name), "; add LoadCredential="+name+":/path to the service")
+	}
+}
+
+// lookInto reports that the secret in a file cannot be read, and warns if everybody
+// can. A pipe is left alone: what is read from it here the login would lack.
+func (l *loader) lookInto(at *node, file, hint string) {
+	info, err := os.Stat(file)
+	switch {
+	case err == nil && info.IsDir():
+		l.problem(at, "%s is a directory; name the file with the secret", file)
+		return
+	case err == nil && !info.Mode().IsRegular():
+		return
+	}
+	if _, err := (setting.Source{File: file}).Read(context.Background()); err != nil {
+		l.problem(at, "%v%s", err, hint)
+		return
+	}
+	if info != nil && info.Mode()&0o004 != 0 {
+		l.config.Warnings = append(l.config.Warnings, Problem{at.file, at.line, at.path, "everybody on this machine can read this secret; run: chmod o-rwx " + file})
 	}
 }

@@ -1,0 +1,155 @@
+package trigger
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mailtrigger/connection/setting"
+	"mailtrigger/trigger/action"
+)
+
+// sound returns a trigger with nothing wrong.
+func sound() *Config {
+	del, _ := action.New("delete")
+	return &Config{Name: "t", Connection: []string{"work"}, Actions: []action.Definition{del}}
+}
+
+func TestValidate(t *testing.T) {
+	hour := setting.Duration(time.Hour)
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		want   string // what is said, as "key: text" begins; "" for nothing
+	}{
+		{"sound", func(c *Config) {}, ""},
+		{"no connection", func(c *Config) { c.Connection = nil }, "connection: is missing"},
+		{"no action", func(c *Config) { c.Actions = nil }, "action: is missing"},
+		{"no mailboxes", func(c *Config) { c.Mailboxes = []string{} }, "mailboxes: is empty"},
+		{"line end", func(c *Config) { c.Mailboxes = []string{"A\r\nB"} }, "mailboxes[0]: a mailbox name"},
+		{"twice", func(c *Config) { c.Mailboxes = []string{"INBOX", "inbox"} }, "mailboxes[1]: \"inbox\" is named twice"},
+		{"case matters", func(c *Config) { c.Mailboxes = []string{"A", "a"} }, ""},
+		{"start all", func(c *Config) { c.Start = "all" }, ""},
+		{"start since", func(c *Config) { c.Start = "since:7d" }, ""},
+		{"start since what", func(c *Config) { c.Start = "since:monday" }, "start: \"since:monday\" is not a start"},
+		{"start since nothing", func(c *Config) { c.Start = "since:0" }, "start: "},
+		{"match", func(c *Config) { c.Match = "some" }, "match: unknown"},
+		{"concurrency", func(c *Config) { c.Concurrency = 1001 }, "concurrency: 1001"},
+		{"every", func(c *Config) { c.Every = -1 }, "every: -1"},
+		{"expires at", func(c *Config) { c.Expires = "2027-01-31" }, ""},
+		{"expires after", func(c *Config) { c.Expires = "100 firings" }, ""},
+		{"expires when", func(c *Config) { c.Expires = "soon" }, "expires: \"soon\""},
+		{"quiet", func(c *Config) { c.QuietHours = "22:00-06:00 Europe/Berlin" }, ""},
+		{"quiet local", func(c *Config) { c.QuietHours = "22:00-06:00" }, ""},
+		{"quiet where", func(c *Config) { c.QuietHours = "22:00-06:00 Europe/Nowhere" }, "quiet_hours: unknown time zone"},
+		{"quiet when", func(c *Config) { c.QuietHours = "22:00-29:00" }, "quiet_hours: \"22:00-29:00\""},
+		{"after", func(c *Config) { c.After = []string{"u"} }, "after_window: is missing"},
+		{"window", func(c *Config) { c.AfterWindow = hour }, "after_window: is nothing without after"},
+		{"dedupe", func(c *Config) { c.Dedupe = Dedupe{By: "message-id", Window: hour} }, ""},
+		{"dedupe by", func(c *Config) { c.Dedupe = Dedupe{By: "subject", Window: hour} }, "dedupe.by: unknown"},
+		{"dedupe window", func(c *Config) { c.Dedupe = Dedupe{By: "message-id"} }, "dedupe.window: is missing"},
+		{"limit", func(c *Config) { c.Limit = Limit{Count: 1, Per: hour} }, ""},
+		{"limit none", func(c *Config) { c.Limit = Limit{Per: hour} }, "limit.count: must be at least 1"},
+		{"limit over", func(c *Config) { c.Limit = Limit{Count: 1, Per: hour, Over: "drop"} }, "limit.over: unknown"},
+		{"expect", func(c *Config) {
+			c.Expect = Expect{By: "06:30", Opens: "20:00", Days: []string{"mon-sun"}, Timezone: "Europe/Berlin"}
+		}, ""},
+		{"expect both", func(c *Config) { c.Expect = Expect{By: "06:30", Every: hour} }, "expect: give either"},
+		{"expect nothing", func(c *Config) { c.Expect = Expect{Opens: "06:30"} }, "expect: says not what"},
+		{"expect when", func(c *Config) { c.Expect = Expect{By: "6"} }, "expect.by: \"6\""},
+		{"expect day", func(c *Config) { c.Expect = Expect{By: "06:30", Days: []string{"monday"}} }, "expect.days[0]: \"monday\""},
+		{"retry", func(c *Config) { c.Retry.First = 2 * hour }, "retry.max: "},
+		{"give up", func(c *Config) { c.Retry.GiveUpAfter = 1 }, "retry.give_up_after: "},
+		{"attempts", func(c *Config) { c.Retry.Attempts = -1 }, "retry.attempts: "},
+		{"size", func(c *Config) { c.MaxSize = -1 }, "max_size: "},
+		{"back home", func(c *Config) { c.Actions = []action.Definition{moveTo("inbox")} }, "action[0].mailbox: \"inbox\" is one of"},
+		{"away", func(c *Config) { c.Actions = []action.Definition{moveTo("Done")} }, ""},
+		{"same names", func(c *Config) { c.Actions = append(c.Actions, c.Actions[0]) }, "action[1].name: another action"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := sound()
+			test.change(c)
+			c.SetDefaults()
+			check(t, c.Validate(), test.want)
+		})
+	}
+}
+
+func moveTo(mailbox string) action.Definition {
+	d, _ := action.New("move")
+	d.(*action.Move).Mailbox = mailbox
+	return d
+}
+
+// check compares what was said with the one beginning wanted.
+func check(t *testing.T, found []setting.Problem, want string) {
+	t.Helper()
+	switch {
+	case want == "" && found != nil:
+		t.Errorf("found %v, want nothing", found)
+	case want != "" && len(found) != 1, want != "" && !strings.HasPrefix(found[0].Error(), want):
+		t.Errorf("found %v, want %s", found, want)
+	}
+}
+
+func TestValidateCondition(t *testing.T) {
+	one := func(s ...string) []string { return s }
+	for _, test := range []struct {
+		c    Condition
+		want string
+	}{
+		{Condition{Field: "from", Is: one("a")}, ""},
+		{Condition{Field: "header:List-Id", Glob: one("*.example.com", "a?[b-c]")}, ""},
+		{Condition{Field: "size", Above: "1MB"}, ""},
+		{Condition{Field: "age", Below: "2d"}, ""},
+		{Condition{Field: "date", Above: "2027-01-31"}, ""},
+		{Condition{Field: "has-attachment", Is: one("true")}, ""},
+		{Condition{Any: []Condition{{Field: "from", Is: one("a")}, {All: []Condition{{Field: "to", Is: one("b")}}}}}, ""},
+		{Condition{Is: one("a")}, "field: is missing"},
+		{Condition{Field: "form", Is: one("a")}, "field: unknown field \"form\"; did you mean \"from\"?"},
+		{Condition{Field: "from:x", Is: one("a")}, "field: unknown field \"from:x\""},
+		{Condition{Field: "header", Is: one("a")}, "field: \"header\" lacks the name"},
+		{Condition{Field: "header:a b", Is: one("a")}, "field: \"header:a b\" lacks the name"},
+		{Condition{Field: "from"}, "says not what"},
+		{Condition{Field: "from", Is: one("a"), Glob: one("b")}, "glob: a condition has one operator"},
+		{Condition{Field: "from", Is: []string{}}, "is: is empty"},
+		{Condition{Field: "from", Matches: one("a", "(")}, "matches[1]: \"(\" is no regular expression"},
+		{Condition{Field: "from", NotMatches: one("(?=a)")}, "not_matches: "},
+		{Condition{Field: "from", Glob: one("[")}, "glob: "},
+		{Condition{Field: "from", Contains: one("")}, "contains: is empty"},
+		{Condition{Field: "subject", Above: "1"}, "above: subject has no order"},
+		{Condition{Field: "size", Above: "big"}, "above: \"big\" is not a size"},
+		{Condition{Field: "age", Below: "old"}, "below: \"old\" is not a length"},
+		{Condition{Field: "date", Below: "soon"}, "below: \"soon\" is not a date"},
+		{Condition{Field: "authenticated", Is: one("maybe")}, "is: authenticated is true or false"},
+		{Condition{Any: []Condition{}}, "any: is empty"},
+		{Condition{Any: []Condition{{Field: "from", Is: one("a")}}, Field: "to"}, "give either field"},
+		{Condition{Any: []Condition{{Field: "from", Is: one("a")}}, All: []Condition{{Field: "from", Is: one("a")}}}, "give one of any"},
+		{Condition{None: []Condition{{Field: "from", Is: one("a")}, {Field: "to", Matches: one("(")}}}, "none[1].matches: "},
+		{nest(maxGroupDepth - 1), ""},
+		{nest(maxGroupDepth), strings.Repeat("any[0].", maxGroupDepth-1) + "any: groups are nested"},
+	} {
+		check(t, test.c.validate(1), test.want)
+	}
+}
+
+// nest returns a condition in n groups.
+func nest(n int) Condition {
+	c := Condition{Field: "from", Is: []string{"a"}}
+	for range n {
+		c = Condition{Any: []Condition{c}}
+	}
+	return c
+}
+
+func TestFieldList(t *testing.T) {
+	for name := range fields {
+		if !slices.Contains(fieldList(), name) {
+			t.Errorf("%s is not told to people", name)
+		}
+	}
+	if len(fieldList()) != len(fields) {
+		t.Error("a field is told to people that there is not")
+	}
+}
