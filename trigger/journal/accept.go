@@ -312,7 +312,7 @@ func (e *entry) merge(job *Job) (*Job, error) {
 	c := *job
 	c.Actions = slices.Clone(job.Actions)
 	for i, r := range e.finals {
-		if a := &c.Actions[i]; r.State.final() && !a.State.final() {
+		if a := &c.Actions[i]; r.State.final() {
 			a.State, a.Saved = r.State, r.Saved
 		}
 	}
@@ -380,7 +380,7 @@ func (j *Journal) inter(o *op, b *Burial) {
 	e := j.live[b.Job.Seq]
 	c, _ := e.merge(b.Job) // checked before
 	delete(j.live, c.Seq)
-	j.dead[c.Seq] = &deadEntry{trigger: e.trigger, body: e.body, buried: o.commit}
+	j.dead[c.Seq] = &deadEntry{trigger: j.share(c.Trigger), body: e.body, buried: o.commit}
 	now := j.now()
 	o.put(bucketJobs, be(c.Seq), nil)
 	o.put(bucketDead, be(c.Seq), encodeDead(c, e.body, b.Reason, now))

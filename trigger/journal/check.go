@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,7 +17,10 @@ import (
 // of the pages in use, once a start; bbolt's own search for free pages, which
 // follows, has the same order of cost.
 func checkFile(r io.ReaderAt, size int64) error {
-	c := &checker{r: r, size: size}
+	return (&checker{r: r, size: size}).walk()
+}
+
+func (c *checker) walk() error {
 	if err := c.meta(); err != nil {
 		return err
 	}
@@ -26,7 +30,7 @@ func checkFile(r io.ReaderAt, size int64) error {
 			return err
 		}
 	}
-	return c.bucket(c.root, 0)
+	return c.tree(c.root, 0, nil, nil)
 }
 
 // The layout of bbolt's version 2 files, in the byte order of the machine.
@@ -151,62 +155,83 @@ func readErr(id uint64, err error) error {
 	return fmt.Errorf("page %d: %w", id, err)
 }
 
-// bucket checks the pages of one bucket and of those in it.
-func (c *checker) bucket(root uint64, depth int) error {
+// tree checks a page and what is below it. Its keys are from min on, and below
+// max if that is not nil.
+func (c *checker) tree(id uint64, depth int, min, max []byte) error {
 	if depth > maxDepth {
 		return damaged("it is nested too deep")
 	}
-	p, err := c.page(root)
+	p, err := c.page(id)
 	if err != nil {
 		return err
 	}
-	return c.node(p, root, depth)
+	return c.node(p, id, depth, min, max)
 }
 
-// node checks one branch or leaf page, also one inside a bucket's value.
-func (c *checker) node(p []byte, id uint64, depth int) error {
+// element is one entry of a branch page (child) or of a leaf page (value).
+type element struct {
+	key, value []byte
+	child      uint64
+	bucket     bool
+}
+
+// elements reads a page's entries; none points outside of the page.
+func elements(p []byte, id uint64) ([]element, error) {
 	flags, count := order.Uint16(p[8:]), int(order.Uint16(p[10:]))
-	if pageHeader+count*pageElement > len(p) {
-		return damaged("page %d has %d elements", id, count)
+	switch {
+	case flags != flagBranch && flags != flagLeaf:
+		return nil, damaged("page %d is of kind %#x", id, flags)
+	case pageHeader+count*pageElement > len(p):
+		return nil, damaged("page %d has %d elements", id, count)
+	case flags == flagBranch && count == 0:
+		return nil, damaged("page %d is an empty branch", id)
 	}
-	var last []byte
-	for i := range count {
+	list := make([]element, count)
+	for i := range list {
 		at := pageHeader + i*pageElement
-		e := p[at : at+pageElement]
+		b, e := p[at:at+pageElement], &list[i]
 		var pos, ksize, vsize uint64
-		switch flags {
-		case flagBranch:
-			pos, ksize = uint64(order.Uint32(e)), uint64(order.Uint32(e[4:]))
-		case flagLeaf:
-			pos, ksize, vsize = uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:])), uint64(order.Uint32(e[12:]))
-		default:
-			return damaged("page %d is of kind %#x", id, flags)
+		if flags == flagBranch {
+			pos, ksize, e.child = uint64(order.Uint32(b)), uint64(order.Uint32(b[4:])), order.Uint64(b[8:])
+		} else {
+			pos, ksize, vsize = uint64(order.Uint32(b[4:])), uint64(order.Uint32(b[8:])), uint64(order.Uint32(b[12:]))
+			e.bucket = order.Uint32(b)&leafBucket != 0
 		}
 		from := uint64(at) + pos
 		if from+ksize+vsize > uint64(len(p)) {
-			return damaged("page %d, element %d: it points outside of its page", id, i)
+			return nil, damaged("page %d, element %d: it points outside of its page", id, i)
 		}
-		key := p[from : from+ksize]
-		if i > 0 && string(key) <= string(last) {
-			return damaged("page %d, element %d: its keys are out of order", id, i)
+		e.key, e.value = p[from:from+ksize], p[from+ksize:from+ksize+vsize]
+	}
+	return list, nil
+}
+
+// node checks one branch or leaf page, also one inside of a bucket's value.
+func (c *checker) node(p []byte, id uint64, depth int, min, max []byte) error {
+	list, err := elements(p, id)
+	if err != nil {
+		return err
+	}
+	for i, e := range list {
+		next := max
+		if i+1 < len(list) {
+			next = list[i+1].key
+			if bytes.Compare(e.key, next) >= 0 {
+				return damaged("page %d, element %d: its keys are out of order", id, i)
+			}
 		}
-		last = key
-		var err error
+		if i == 0 && bytes.Compare(e.key, min) < 0 || next != nil && bytes.Compare(e.key, next) >= 0 {
+			return damaged("page %d, element %d: its key belongs elsewhere", id, i)
+		}
 		switch {
-		case flags == flagBranch:
-			err = c.bucket(order.Uint64(e[8:]), depth+1)
-		case order.Uint32(e)&leafBucket != 0:
-			err = c.inner(p[from+ksize:from+ksize+vsize], id, depth)
+		case order.Uint16(p[8:]) == flagBranch:
+			err = c.tree(e.child, depth+1, e.key, next)
+		case e.bucket:
+			err = c.inner(e.value, id, depth)
 		}
 		if err != nil {
 			return err
 		}
-	}
-	if flags == flagBranch && count == 0 {
-		return damaged("page %d is an empty branch", id)
-	}
-	if flags != flagBranch && flags != flagLeaf {
-		return damaged("page %d is of kind %#x", id, flags)
 	}
 	return nil
 }
@@ -217,7 +242,7 @@ func (c *checker) inner(v []byte, id uint64, depth int) error {
 		return damaged("page %d: a bucket is cut", id)
 	}
 	if root := order.Uint64(v); root != 0 {
-		return c.bucket(root, depth+1)
+		return c.tree(root, depth+1, nil, nil)
 	}
 	p := v[bucketSize:]
 	if len(p) < pageHeader || order.Uint16(p[8:]) != flagLeaf {
@@ -226,7 +251,7 @@ func (c *checker) inner(v []byte, id uint64, depth int) error {
 	if depth >= maxDepth {
 		return damaged("it is nested too deep")
 	}
-	return c.node(p, id, depth+1)
+	return c.node(p, id, depth+1, nil, nil)
 }
 
 // checkFreelist checks the list of free pages, which this program does not write

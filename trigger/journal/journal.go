@@ -49,6 +49,7 @@ type Journal struct {
 	asked       uint64 // number of the last mutation
 	pending     int    // bytes in queue and in flight
 	inflight    []*op
+	since       time.Time // when inflight was begun
 	closing     bool
 	health      error // nil: healthy
 	failure     error // not nil: nothing is written any more
@@ -337,7 +338,8 @@ func compare(a, b uint64) int {
 }
 
 // Health returns nil if what is accepted is being committed, else why it is not:
-// then nothing new should be accepted or started. ErrNoSpace passes by itself.
+// then nothing new should be accepted or started. ErrNoSpace passes by itself,
+// ErrStuck (a commit takes over 30 seconds) if the disk comes back.
 func (j *Journal) Health() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -346,6 +348,8 @@ func (j *Journal) Health() error {
 		return j.failure
 	case j.closing:
 		return ErrClosed
+	case len(j.inflight) > 0 && time.Since(j.since) > stuckAfter:
+		return fmt.Errorf("%w: a commit has been going on for %v", ErrStuck, time.Since(j.since).Round(time.Second))
 	}
 	return j.health
 }

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -420,3 +421,5 @@ func TestReadOnly(t *testing.T) {
 		}
 	}
 }
+
+var bg = context.Background()

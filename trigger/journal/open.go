@@ -41,6 +41,7 @@ func Open(dir string, o Options) (*Journal, error) {
 func open(dir string, o Options, f files, steps []step) (_ *Journal, err error) {
 	j := newJournal(dir, o, f)
 	defer func() {
+		caught(recover(), &err)
 		if err != nil {
 			j.closeFiles()
 			err = fmt.Errorf("state directory %s: %w", dir, advise(err))
@@ -161,13 +162,16 @@ func (j *Journal) createDB(steps []step) error {
 	return nil
 }
 
+// caught makes an error of a panic: bbolt panics on what it calls impossible.
+func caught(r any, err *error) {
+	if r != nil {
+		*err = damaged("%v", r)
+	}
+}
+
 // openDB checks and opens journal.db.
 func (j *Journal) openDB() (err error) {
-	defer func() { // bbolt panics on what it calls impossible
-		if r := recover(); r != nil {
-			err = damaged("%v", r)
-		}
-	}()
+	defer func() { caught(recover(), &err) }()
 	f, err := os.Open(dbPath(j.dir))
 	if err != nil {
 		return err

@@ -115,6 +115,7 @@ type resultsLog struct {
 
 	waiting  int  // records whose commit is not reported yet
 	draining bool // the log is long: appends wait until it is reclaimed
+	free     bool // commits do not succeed at the moment: nothing waits for them
 	buf      []byte
 }
 
@@ -191,47 +192,40 @@ func (l *resultsLog) append(r *loggedResult) error {
 	}
 	l.size += int64(len(b))
 	l.waiting++
+	l.draining = l.size > drainAt && !l.free
 	return nil
 }
 
 // committed says that n records are in the database. When that is all of them,
 // a log worth it is emptied; when it never is, appends are made to wait for it.
-func (l *resultsLog) committed(n int, always bool) error {
+func (l *resultsLog) committed(n int, always bool) (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.waiting -= n
-	var err error
-	switch {
-	case l.f == nil:
-	case l.waiting == 0:
+	l.free = false
+	if l.waiting == 0 && l.f != nil {
 		if l.size > reclaimAt || always && l.size > resultsHeader {
 			err = l.reset()
 		}
-		l.release()
-	case l.size > drainAt:
-		l.draining = true
+		l.draining = false
+		l.moved.Broadcast()
 	}
 	return err
 }
 
-// letGo ends draining: commits do not succeed at the moment.
+// letGo says that commits do not succeed at the moment.
 func (l *resultsLog) letGo() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.release()
-}
-
-func (l *resultsLog) release() {
-	if l.draining {
-		l.draining = false
-		l.moved.Broadcast()
-	}
+	l.free, l.draining = true, false
+	l.moved.Broadcast()
 }
 
 func (l *resultsLog) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.release()
+	l.free, l.draining = true, false
+	l.moved.Broadcast()
 	if l.f == nil {
 		return nil
 	}

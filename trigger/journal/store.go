@@ -43,6 +43,7 @@ var (
 	ErrReadOnly   = errors.New("the journal was opened for reading only")
 	ErrClosed     = errors.New("the journal is closed")
 	ErrNoSpace    = errors.New("disk space is short")
+	ErrStuck      = errors.New("the disk does not answer")
 	ErrBusy       = errors.New("too much waits for the disk")
 	ErrUnknownJob = errors.New("no such job in the journal")
 	ErrNoLetter   = errors.New("no such dead letter")

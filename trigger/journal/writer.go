@@ -16,6 +16,8 @@ const (
 
 	retryFirst = time.Second // after a full disk; doubles
 	retryMax   = 10 * time.Second
+
+	stuckAfter = 30 * time.Second // a commit that takes longer is no longer healthy
 )
 
 // writer is the one goroutine that writes the database. Each turn it takes what
@@ -146,7 +148,7 @@ func (w *writer) take(all, closing bool) (group []*op, wait time.Duration) {
 			return nil, wait
 		}
 	}
-	j.queue, j.inflight = rest, group
+	j.queue, j.inflight, j.since = rest, group, time.Now()
 	return group, 0
 }
 
@@ -264,11 +266,7 @@ func (w *writer) sleep(d time.Duration) {
 // commit makes a group durable: spool files first, then one transaction. After an
 // error it is open what is on the disk.
 func (j *Journal) commit(group []*op) (err error) {
-	defer func() {
-		if r := recover(); r != nil { // bbolt found what it calls impossible
-			err = damaged("%v", r)
-		}
-	}()
+	defer func() { caught(recover(), &err) }()
 	crashpoint.Hit("journal.group.begin")
 	if err := j.spool(group); err != nil {
 		return err
