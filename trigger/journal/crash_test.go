@@ -53,7 +53,7 @@ func child(dir string) error {
 	for n := 0; rounds == 0 || n < rounds; n++ {
 		cur, _ := j.Cursor(inbox, childTrigger)
 		b := &Batch{State: map[string][]byte{"uid": fmt.Append(nil, cur.UID+3)},
-			Seen: []SeenUpdate{{Mailbox: inbox, Hashes: []uint64{uint64(cur.UID + 1), uint64(cur.UID + 2), uint64(cur.UID + 3)}}}}
+			Seen: []SeenUpdate{{Mailbox: inbox, Seen: []Seen{{UID: cur.UID + 1}, {UID: cur.UID + 2}, {UID: cur.UID + 3}}}}}
 		for uid := cur.UID + 1; uid <= cur.UID+3; uid++ {
 			job := testJob(uid, "one", "two", "three")
 			job.Trigger = childTrigger
@@ -230,6 +230,11 @@ func (p *promised) kept(dir string) {
 	seen, err := j.Seen(inbox)
 	if err != nil || len(seen) != int(cur.UID) {
 		p.t.Errorf("%d identities, %v, not %d", len(seen), err, cur.UID)
+	}
+	for i, s := range seen {
+		if s.UID != uint32(i)+1 {
+			p.t.Errorf("identity %d is %d", i, s.UID)
+		}
 	}
 	for uid := uint32(1); uid <= cur.UID; uid++ {
 		if found[uid] == nil && !p.removing[uid] {

@@ -27,7 +27,7 @@ func filled(t testing.TB) string {
 			b.State[fmt.Sprintf("key-%d-%d", n, i)] = []byte("value")
 		}
 		b.Cursors = []CursorUpdate{{Mailbox: inbox, Trigger: "t", Cursor: Cursor{UID: 1}}}
-		b.Seen = []SeenUpdate{{Mailbox: inbox, Hashes: make([]uint64, 1000)}}
+		b.Seen = []SeenUpdate{{Mailbox: inbox, Seen: make([]Seen, 1000)}}
 		ok(t, j.Accept(b))
 		ok(t, j.Bury(b.Jobs[0], "why"))
 		ok(t, j.Remove(b.Jobs[1].Seq, nil))

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // faults are errors to put into what the journal does to the disk.
@@ -142,7 +143,7 @@ func TestIsFull(t *testing.T) {
 	}{
 		{nil, false}, {full, true}, {grow, true}, {badSync, false}, {fullSync, false}, {badWrite, false}, {growSync, false},
 		{&fs.PathError{Op: "write", Err: syscall.EDQUOT}, true}, {&fs.PathError{Op: "sync", Err: syscall.ENOSPC}, false},
-		{&fs.PathError{Op: "open", Err: syscall.ENOSPC}, true}, {bolt.ErrTxClosed, false}, {ErrCorrupt, false},
+		{&fs.PathError{Op: "open", Err: syscall.ENOSPC}, true}, {bolterrors.ErrTxClosed, false}, {ErrCorrupt, false},
 		{fmt.Errorf("wrapped: %w", full), true},
 	} {
 		if got := isFull(c.err); got != c.want {
@@ -157,9 +158,9 @@ func everything(t *testing.T, j *Journal) {
 	large := bytes.Repeat([]byte("L"), MaxInline+10)
 	archive := MailboxKey{Host: "h", User: "u", Mailbox: "Archive"}
 	a, b, c, d := testJob(1, "x", "y"), testJob(2, "x"), testJob(3, "x"), testJob(4, "x")
-	hashes := make([]uint64, 300)
+	hashes := make([]Seen, 300)
 	for i := range hashes {
-		hashes[i] = uint64(i)
+		hashes[i] = Seen{UID: uint32(i), Hash: uint64(i) << 32}
 	}
 	when := time.Unix(1e9, 0)
 	for _, job := range []*Job{a, b, c, d} {
@@ -168,14 +169,14 @@ func everything(t *testing.T, j *Journal) {
 	ok(t, j.Accept(&Batch{
 		Mailboxes: []MailboxUpdate{{Mailbox: inbox, State: MailboxState{UIDValidity: 1, FirstSeen: when}}, {Mailbox: archive, State: MailboxState{FirstSeen: when}}},
 		Cursors:   []CursorUpdate{{Mailbox: inbox, Trigger: "t", Cursor: Cursor{UID: 4}}, {Mailbox: archive, Trigger: "t", Cursor: Cursor{UID: 9}}},
-		Seen:      []SeenUpdate{{Mailbox: inbox, Hashes: hashes}, {Mailbox: archive, Hashes: hashes[:5]}},
+		Seen:      []SeenUpdate{{Mailbox: inbox, Seen: hashes}, {Mailbox: archive, Seen: hashes[:5]}},
 		State:     map[string][]byte{"a": []byte("1"), "b": []byte("2")},
 		Jobs:      []*Job{a, b, c, d}, Bodies: [][]byte{large, []byte("b"), large, large[:MaxInline+5]},
 	}))
 	ok(t, j.Result(a.Seq, 0, Result{State: Done, Saved: []string{"/a"}}))
 	a.Actions[1].Attempt = 1
 	ok(t, j.Update(a))
-	ok(t, j.Accept(&Batch{Seen: []SeenUpdate{{Mailbox: inbox, Hashes: hashes[:7]}, {Mailbox: archive, Reset: true, Hashes: hashes[:2]}}}))
+	ok(t, j.Accept(&Batch{Seen: []SeenUpdate{{Mailbox: inbox, Seen: hashes[:7]}, {Mailbox: archive, Reset: true, Seen: hashes[:2]}}}))
 	ok(t, j.Result(b.Seq, 0, Result{State: Skipped}))
 	ok(t, j.Remove(b.Seq, &Batch{State: map[string][]byte{"a": nil, "c": []byte("3")}}))
 	ok(t, j.Bury(c, "reason c"))

@@ -23,7 +23,7 @@ func FuzzRecord(f *testing.F) {
 		encodeMailbox(inbox, MailboxState{UIDValidity: 1, UIDNext: 2, FirstSeen: time.Unix(5, 0), Held: "h"}),
 		encodeCursor(Cursor{UIDValidity: 1, UID: 9, Backfill: []Range{{1, 2}}, BackfillPos: 1}),
 		encodeHistory(9, &HistoryEntry{Seq: 9, Outcome: "done", Actions: []HistoryAction{{"a", Done, 1}}}),
-		encodeSeen([]uint64{1, 2, 3}),
+		encodeSeen([]Seen{{1, 2}, {3, 4}}),
 		encodeState([]byte("state")),
 		encodeNumber(77),
 	} {

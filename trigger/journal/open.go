@@ -12,6 +12,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"mailtrigger/trigger/crashpoint"
 )
@@ -184,7 +185,7 @@ func (j *Journal) openDB() (err error) {
 	if err != nil {
 		return err
 	}
-	if j.db, err = j.fs.openDB(dbPath(j.dir), boltOptions(j.readOnly)); errors.Is(err, bolt.ErrTimeout) {
+	if j.db, err = j.fs.openDB(dbPath(j.dir), boltOptions(j.readOnly)); errors.Is(err, bolterrors.ErrTimeout) {
 		return fmt.Errorf("%w: something else has journal.db open", ErrLocked)
 	}
 	return err
