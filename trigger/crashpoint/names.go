@@ -4,6 +4,11 @@ import "slices"
 
 // names lists every point in the module. A test compares it with the calls.
 var names = []string{
+	"accept",
+	"action-end",
+	"action-start",
+	"decode",
+	"finish-begin",
 	"journal.create.named",
 	"journal.create.written",
 	"journal.group.applied",
@@ -21,6 +26,8 @@ var names = []string{
 	"journal.spool.renamed",
 	"journal.spool.synced",
 	"journal.spool.written",
+	"server-action-end",
+	"server-action-start",
 }
 
 // Names returns the names of all points, sorted.

@@ -142,7 +142,6 @@ type promised struct {
 	results  map[uint32]map[int]bool
 	attempts map[uint32]int
 	dead     map[uint32]bool
-	lastSeq  uint64
 	seqs     map[uint64]uint32 // sequence number to UID
 }
 

@@ -128,12 +128,12 @@ func crashed(t *testing.T, dir string) string {
 
 // The errors as they come from the system.
 var (
-	full     = &fs.PathError{Op: "write", Path: "journal.db", Err: syscall.ENOSPC}
-	grow     = fmt.Errorf("file resize error: %s", &fs.PathError{Op: "truncate", Path: "journal.db", Err: syscall.ENOSPC}) // as bbolt words it
-	badSync  = error(syscall.EIO)
-	fullSync = error(syscall.ENOSPC) // bbolt returns fdatasync's errno as it is
-	badWrite = &fs.PathError{Op: "write", Path: "journal.db", Err: syscall.EIO}
-	growSync = fmt.Errorf("file sync error: %s", &fs.PathError{Op: "sync", Path: "journal.db", Err: syscall.ENOSPC})
+	full        = &fs.PathError{Op: "write", Path: "journal.db", Err: syscall.ENOSPC}
+	errGrow     = fmt.Errorf("file resize error: %s", &fs.PathError{Op: "truncate", Path: "journal.db", Err: syscall.ENOSPC}) // as bbolt words it
+	badSync     = error(syscall.EIO)
+	fullSync    = error(syscall.ENOSPC) // bbolt returns fdatasync's errno as it is
+	badWrite    = &fs.PathError{Op: "write", Path: "journal.db", Err: syscall.EIO}
+	errGrowSync = fmt.Errorf("file sync error: %s", &fs.PathError{Op: "sync", Path: "journal.db", Err: syscall.ENOSPC})
 )
 
 func TestIsFull(t *testing.T) {
@@ -141,7 +141,7 @@ func TestIsFull(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{nil, false}, {full, true}, {grow, true}, {badSync, false}, {fullSync, false}, {badWrite, false}, {growSync, false},
+		{nil, false}, {full, true}, {errGrow, true}, {badSync, false}, {fullSync, false}, {badWrite, false}, {errGrowSync, false},
 		{&fs.PathError{Op: "write", Err: syscall.EDQUOT}, true}, {&fs.PathError{Op: "sync", Err: syscall.ENOSPC}, false},
 		{&fs.PathError{Op: "open", Err: syscall.ENOSPC}, true}, {bolterrors.ErrTxClosed, false}, {ErrCorrupt, false},
 		{fmt.Errorf("wrapped: %w", full), true},
@@ -246,7 +246,7 @@ func TestAmbiguousCommits(t *testing.T) {
 		"not landed": func(int) bool { return false },
 		"both":       func(n int) bool { return n%4 < 2 },
 	} {
-		for _, fault := range []error{full, grow} {
+		for _, fault := range []error{full, errGrow} {
 			t.Run(name, func(t *testing.T) {
 				f := newFaults()
 				f.commit = func(n int, tx *bolt.Tx) error {
@@ -442,7 +442,7 @@ func TestCloseWhileFull(t *testing.T) {
 
 // After a failed sync nothing is reported as done, and nothing more is tried.
 func TestFailedDisk(t *testing.T) {
-	for _, fault := range []error{badSync, fullSync, badWrite, growSync} {
+	for _, fault := range []error{badSync, fullSync, badWrite, errGrowSync} {
 		for _, landed := range []bool{false, true} {
 			t.Run(fmt.Sprint(fault, landed), func(t *testing.T) {
 				f := newFaults()

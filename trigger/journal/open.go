@@ -308,17 +308,16 @@ func (l *loader) seen(tx *bolt.Tx) error {
 			continue
 		}
 		m.firstChunk = binary.BigEndian.Uint64(k[8:])
-		k, v := c.Seek(be(m.id + 1))
-		if k == nil {
-			k, v = c.Last()
-		} else {
-			k, v = c.Prev()
+		back := c.Prev
+		if k, _ := c.Seek(be(m.id + 1)); k == nil {
+			back = c.Last
 		}
-		hashes, err := decodeSeen(v)
+		k, v := back()
+		entries, err := decodeSeen(v)
 		if err != nil || len(k) != 16 {
 			return fmt.Errorf("%w: %s/%x: %w", ErrCorrupt, bucketSeen, k, errors.Join(errRecord, err))
 		}
-		m.nextSeen = binary.BigEndian.Uint64(k[8:])*seenChunk + uint64(len(hashes))
+		m.nextSeen = binary.BigEndian.Uint64(k[8:])*seenChunk + uint64(len(entries))
 	}
 	return nil
 }
