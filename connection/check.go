@@ -80,6 +80,12 @@ func (c *check) run(ctx context.Context, mailboxes []string) {
 		if err != nil {
 			step.Detail, step.Hint = err.Text, err.Hint
 			step.Suggest = c.suggest(ctx, err)
+			if hint, found := strings.CutSuffix(step.Hint, testHint); found {
+				step.Hint = hint
+				if len(step.Suggest) > 1 {
+					step.Hint = "the server takes " + strings.Join(step.Suggest[1:], " with ")
+				}
+			}
 		} else {
 			step.Suggest = c.improve(stage, detail)
 		}
@@ -180,7 +186,7 @@ func (c *check) improve(stage, detail string) []string {
 	switch stage {
 	case StageCapabilities:
 		if c.cfg.Encryption.Protocol == ProtocolNone && slices.Contains(strings.Fields(detail), "STARTTLS") {
-			return []string{`encryption.protocol = "tls"`, `encryption.mode = "explicit"  # the server offers STARTTLS`}
+			return []string{fmt.Sprintf("[connection.%s.encryption]", c.cfg.Name), `protocol = "tls"`, `mode = "explicit"  # the server offers STARTTLS`}
 		}
 	case StageConnect:
 		if p := c.cfg.presetByAddress(); p != nil && c.cfg.Preset == "" {

@@ -337,6 +337,9 @@ func (c *connector) describeCapabilities() string {
 	var found []string
 	for _, name := range []string{"IMAP4REV1", "IMAP4REV2", "IDLE", "MOVE", "UIDPLUS", "NOTIFY", "ID", "LOGINDISABLED", "STARTTLS"} {
 		if c.has(name) {
+			if as := spelled[name]; as != "" {
+				name = as
+			}
 			found = append(found, name)
 		}
 	}

@@ -18,7 +18,7 @@ func (c *connector) explainHandshake(err error) *Error {
 		switch {
 		case st.Stage == "greeting":
 			e.Stage = StageGreeting
-		case st.Stage == "capabilities":
+		case st.Stage == "capabilities" && (st.Status != nil || st.Err != nil):
 			e.Stage = StageCapabilities
 		}
 		if st.Status != nil {

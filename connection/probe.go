@@ -62,7 +62,7 @@ func (c *check) otherPort(ctx context.Context) []string {
 		other.Port = p.port
 		if conn, err := c.dial(ctx, &other); err == nil {
 			conn.Close()
-			return []string{fmt.Sprintf("[connection.%s]", c.cfg.Name), "port = " + strconv.Itoa(p.port), fmt.Sprintf("encryption.mode = %q", p.mode)}
+			return []string{fmt.Sprintf("[connection.%s]", c.cfg.Name), "port = " + strconv.Itoa(p.port), fmt.Sprintf("[connection.%s.encryption]", c.cfg.Name), fmt.Sprintf("mode = %q", p.mode)}
 		}
 	}
 	return nil

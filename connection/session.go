@@ -170,12 +170,18 @@ func (s *session) explain(err error) *Error {
 	return e
 }
 
-// lostText says how a connection was lost.
+// lostText says how a connection was lost. What wire says of it is good as it is,
+// but for the error of the system at its end.
 func lostText(err error) string {
-	if isTimeout(err) {
+	var timeout *wire.TimeoutError
+	if errors.As(err, &timeout) {
 		return "the server stopped answering: " + oneLine(err.Error())
 	}
-	return "the connection was lost: " + oneLine(err.Error())
+	text := strings.TrimSuffix(strings.TrimSuffix(oneLine(err.Error()), ": EOF"), ": unexpected EOF")
+	if strings.HasPrefix(text, "the server") {
+		return text
+	}
+	return "the connection was lost: " + text
 }
 
 // logout says goodbye, waits a moment for the answer, and closes.

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// testHint ends a hint where Check can find out more; Check takes it away.
+const testHint = "; --test-connection finds out"
+
 // ExplainTLS says in a person's words why a handshake failed, and what to do.
 // The pin is that of the refused certificate, "" if none was seen.
 // address is the server's, as given to TLSConfig.
@@ -24,7 +27,7 @@ func (e *Encryption) ExplainTLS(address string, err error) (text, hint, pin stri
 		pinned       *pinError
 	)
 	offered := strings.Join(e.Versions, ", ")
-	versionsHint := fmt.Sprintf("the versions offered were %s: an old server may need versions = [\"TLS1.0\"] or ciphers = \"legacy\", a strict one TLS1.3; --test-connection finds out", offered)
+	versionsHint := fmt.Sprintf("the versions offered were %s: an old server may need versions = [\"TLS1.0\"] or ciphers = \"legacy\", a strict one TLS1.3"+testHint, offered)
 	switch {
 	case errors.As(err, &pinned):
 		text = "the server's certificate is not one of those in pin_sha256"

@@ -25,6 +25,11 @@ type Options struct {
 	Hide []string          // capabilities to hide, e.g. "IDLE", "MOVE", "UIDPLUS"; not for "explicit"
 	TLS  func(*tls.Config) // changes the server's TLS configuration; may be nil
 	Log  *log.Logger       // what the server finds odd; nil: nothing
+
+	// Wire, if not nil, is called before each piece that the server sends, and
+	// after each that it reads, without encryption: a test may act in between. Not
+	// for "explicit".
+	Wire func(fromServer bool, data []byte)
 }
 
 // A Server is an IMAP server that keeps its mail in memory. All methods may be
@@ -301,9 +306,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	case "explicit":
 		return c, nil
 	case "none":
-		return &capabilityFilter{c, l.s.opts.Hide}, nil
+		return &plainConn{c, l.s}, nil
 	}
-	return &capabilityFilter{tls.Server(c, l.s.tlsConfig()), l.s.opts.Hide}, nil
+	return &plainConn{tls.Server(c, l.s.tlsConfig()), l.s}, nil
 }
 
 // conn is a raw connection that can be frozen.
@@ -356,24 +361,36 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// capabilityFilter takes hidden capabilities out of what the server says. The
-// server writes each response with one Write.
-type capabilityFilter struct {
+// plainConn is a connection above encryption. It takes hidden capabilities out of
+// what the server says, and calls Options.Wire. The server writes each response
+// with one Write.
+type plainConn struct {
 	net.Conn
-	hide []string
+	s *Server
 }
 
-func (f *capabilityFilter) Write(p []byte) (int, error) {
-	if len(f.hide) == 0 || !strings.Contains(string(p[:min(len(p), 200)]), "CAPABILITY") {
-		return f.Conn.Write(p)
+func (c *plainConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if f := c.s.opts.Wire; f != nil && n > 0 {
+		f(false, p[:n])
 	}
-	s := string(p)
-	for _, h := range f.hide {
-		s = strings.ReplaceAll(s, " "+h+" ", " ")
-		s = strings.ReplaceAll(s, " "+h+"]", "]")
-		s = strings.ReplaceAll(s, " "+h+"\r", "\r")
+	return n, err
+}
+
+func (c *plainConn) Write(p []byte) (int, error) {
+	if f := c.s.opts.Wire; f != nil {
+		f(true, p)
 	}
-	if _, err := f.Conn.Write([]byte(s)); err != nil {
+	if len(c.s.opts.Hide) == 0 || !strings.Contains(string(p[:min(len(p), 200)]), "CAPABILITY") {
+		return c.Conn.Write(p)
+	}
+	said := string(p)
+	for _, h := range c.s.opts.Hide {
+		for _, end := range []string{" ", "]", "\r"} {
+			said = strings.ReplaceAll(said, " "+h+end, end)
+		}
+	}
+	if _, err := c.Conn.Write([]byte(said)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
