@@ -27,8 +27,10 @@ func (b *budget) acquire(ctx context.Context, cfg *Config, standing bool) (relea
 	host, user := cfg.Identity()
 	key := [2]string{host, user}
 	most := cfg.Session.MaxConnections
+	kept := ""
 	if standing && most > 1 {
 		most--
+		kept = ", of which one is kept free for other work"
 	}
 	timeout := time.NewTimer(time.Duration(cfg.Timeout))
 	defer timeout.Stop()
@@ -48,13 +50,13 @@ func (b *budget) acquire(ctx context.Context, cfg *Config, standing bool) (relea
 			var once sync.Once
 			return func() { once.Do(func() { b.release(key) }) }, nil
 		}
-		open, changed := a.open, a.changed
+		changed := a.changed
 		b.mu.Unlock()
 		select {
 		case <-changed:
 		case <-timeout.C:
 			return nil, &Error{Connection: cfg.Name, Stage: StageBudget,
-				Text: fmt.Sprintf("all %d connections that max_connections = %d allows to %s at %s are in use", open, cfg.Session.MaxConnections, user, host),
+				Text: fmt.Sprintf("all connections that %s at %s may have are in use (max_connections = %d%s)", user, host, cfg.Session.MaxConnections, kept),
 				Hint: "raise max_connections if the server allows more, or watch fewer mailboxes"}
 		case <-ctx.Done():
 			return nil, &Error{Connection: cfg.Name, Stage: StageBudget, Text: "given up waiting for a free connection", Err: context.Cause(ctx)}

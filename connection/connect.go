@@ -298,7 +298,7 @@ func (c *connector) explainTalk(stage string, err error) *Error {
 		return e
 	}
 	e := &Error{Stage: stage, Text: oneLine(err.Error()), Err: err}
-	if strings.Contains(e.Text, "does not speak IMAP") {
+	if strings.Contains(e.Text, "does not speak IMAP") || strings.Contains(e.Text, "not an IMAP server") {
 		e.Permanent = true
 		e.Hint = "check address, port and mode"
 	}

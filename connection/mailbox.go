@@ -96,7 +96,7 @@ func (m *Mailbox) findUIDNext(ctx context.Context) error {
 	if m.Exists == 0 {
 		return nil
 	}
-	infos, err := m.fetchInfo(ctx, imap.UIDSet{imap.UIDRange{Start: 0, Stop: 0}}) // "*"
+	infos, err := m.fetchInfo(ctx, imap.SeqSetNum(m.Exists)) // the last message has the highest UID
 	for _, info := range infos {
 		m.UIDNext = max(m.UIDNext, info.UID+1)
 	}
@@ -166,8 +166,8 @@ func (m *Mailbox) list(ctx context.Context, set imap.UIDSet, in func(uid uint32)
 	return slices.CompactFunc(out, func(a, b Info) bool { return a.UID == b.UID }), nil
 }
 
-// fetchInfo asks for what an Info holds, for a set of UIDs.
-func (m *Mailbox) fetchInfo(ctx context.Context, set imap.UIDSet) ([]Info, error) {
+// fetchInfo asks for what an Info holds, for a set of messages.
+func (m *Mailbox) fetchInfo(ctx context.Context, set imap.NumSet) ([]Info, error) {
 	if err := m.ready(ctx); err != nil {
 		return nil, err
 	}
