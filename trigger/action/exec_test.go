@@ -377,3 +377,41 @@ func TestExecValidate(t *testing.T) {
 		}
 	}
 }
+
+// TestExecForEach proves that each attachment chosen is a file of its own, that it
+// is gone afterwards, and that a retry repeats none that succeeded.
+func TestExecForEach(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	a := ready(t, &Exec{Common: Common{ForEach: "attachment"}, Types: []string{"text/*"}, Command: []string{"sh", "-c",
+		`echo "$1: $(cat "$MAILTRIGGER_FILE") in ${MAILTRIGGER_FILE##*/}" >>"$2"; echo "$MAILTRIGGER_FILE"
+grep -q "\"path\":\"$MAILTRIGGER_FILE\"" || exit 65
+[ "$1" != b.csv ] || [ "$MAILTRIGGER_ATTEMPT" -gt 1 ] || exit 3`, "sh", "{{.Attachment.Name}}", log}})
+	r := newRun(t, threeAttachments)
+	first := a.Run(t.Context(), r)
+	wantFailure(t, first, Retry, "attachment 3 (b.csv): sh exited with 3")
+	wantNoFiles(t, r.Env.TempDir)
+	r.Event.Attempt, r.Progress = 2, first.Progress
+	second := a.Run(t.Context(), r)
+	wantDone(t, second)
+	b, err := os.ReadFile(log)
+	if want := "a.csv: 1;2 in a.csv\nb.csv: 3;4 in b.csv\nb.csv: 3;4 in b.csv\n"; err != nil || string(b) != want {
+		t.Errorf("runs\n%s%v\nwant\n%s", b, err, want)
+	}
+	if lines := strings.Fields(string(first.Output)); len(lines) != 2 || !strings.HasPrefix(lines[0], r.Env.TempDir+"/") {
+		t.Errorf("output %q", first.Output)
+	}
+	for _, m := range r.Event.Message.Attachments {
+		if m.Path != "" {
+			t.Errorf("the event was changed: %+v", m)
+		}
+	}
+	would, err := a.Describe(r)
+	if err != nil || strings.Count(would, "\n") != 1 || !strings.HasSuffix(would, `"sh","b.csv","`+log+`"]`) {
+		t.Errorf("Describe: %s, %v", would, err)
+	}
+	none := ready(t, &Exec{Common: Common{ForEach: "attachment"}, Include: []string{"*.docx"}, Command: []string{"false"}})
+	wantDone(t, none.Run(t.Context(), r))
+	if would, err := none.Describe(r); err != nil || would != "nothing: no attachment is chosen" {
+		t.Errorf("Describe: %s, %v", would, err)
+	}
+}
