@@ -117,3 +117,12 @@ func retry(err error) Result { return Result{Outcome: Retry, Err: err} }
 
 // dead is a failure that no other attempt can mend.
 func dead(err error) Result { return Result{Outcome: Dead, Err: err} }
+
+// unmade is the failure to make, from an event, what an action needs: for good, as the
+// event does not change, unless time was up.
+func unmade(ctx context.Context, err error) Result {
+	if ctx.Err() != nil {
+		return retry(context.Cause(ctx))
+	}
+	return dead(err)
+}

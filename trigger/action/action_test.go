@@ -26,11 +26,7 @@ func ready[D Definition](t testing.TB, d D) D {
 
 // problemsOf sets a definition up and returns what is wrong, sorted by key.
 func problemsOf(d Definition) []string {
-	for _, known := range types {
-		if d.Base().Type == "" && reflect.TypeOf(known.make()) == reflect.TypeOf(d) {
-			d.Base().Type = known.name
-		}
-	}
+	d.Base().Type = typeName(d)
 	d.SetDefaults()
 	problems := d.Validate()
 	slices.SortStableFunc(problems, func(a, b setting.Problem) int { return cmp.Compare(a.Key, b.Key) })
@@ -39,6 +35,15 @@ func problemsOf(d Definition) []string {
 		list = append(list, p.Error())
 	}
 	return list
+}
+
+func typeName(d Definition) string {
+	for _, known := range types {
+		if reflect.TypeOf(known.make()) == reflect.TypeOf(d) {
+			return known.name
+		}
+	}
+	return ""
 }
 
 // newRun returns a run for the sample message, changed by change.
@@ -115,10 +120,10 @@ func TestCommon(t *testing.T) {
 	}
 	bad := &Delete{Common{Type: "delete", Name: "a b", When: "sometimes", ForEach: "word", Timeout: setting.Duration(25 * time.Hour)}}
 	got := strings.Join(problemsOf(bad), "\n")
-	want := `for_each: unknown value "word"; write "message" or "attachment"
+	want := `for_each: unknown for_each "word"; give one of message, attachment
 name: "a b" is not a name; use up to 100 letters, digits and . _ @ -
 timeout: 25h0m0s is not between 1ms and 24h
-when: unknown value "sometimes"; write "match", "no_match", "always", "silence" or "dead"`
+when: unknown when "sometimes"; give one of match, no_match, always, silence, dead`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -3,8 +3,6 @@ package action
 import (
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"mailtrigger/connection/setting"
@@ -75,37 +73,25 @@ func (c *Common) check(n needs) (problems []setting.Problem) {
 	if !validName.MatchString(c.Name) {
 		problem("name", "%q is not a name; use up to 100 letters, digits and . _ @ -", c.Name)
 	}
-	whens := []When{OnMatch, OnNoMatch, Always, OnSilence, OnDead}
-	switch {
-	case !slices.Contains(whens, c.When):
-		problem("when", "unknown value %q; write %s", c.When, choices(whens))
-	case c.When == OnSilence && n.message:
-		problem("when", "silence has no message to %s; use exec or webhook", c.Type)
+	problems = append(problems, setting.OneOf("when", string(c.When), []string{
+		string(OnMatch), string(OnNoMatch), string(Always), string(OnSilence), string(OnDead)})...)
+	if c.When == OnSilence && n.message {
+		problem("when", "silence has no message to %s; use exec, webhook or append", c.Type)
 	}
+	problems = append(problems, setting.OneOf("for_each", c.ForEach, []string{eachMessage, eachAttachment})...)
 	switch {
-	case c.ForEach != eachMessage && c.ForEach != eachAttachment:
-		problem("for_each", "unknown value %q; write %s", c.ForEach, choices([]string{eachMessage, eachAttachment}))
-	case c.ForEach == eachAttachment && c.Type == "save_attachments":
+	case c.ForEach != eachAttachment:
+	case c.Type == "save_attachments":
 		problem("for_each", "save_attachments saves each attachment as it is; leave for_each out")
-	case c.ForEach == eachAttachment && !n.forEach:
+	case !n.forEach:
 		problem("for_each", "%s runs once a message; only exec and webhook can run for each attachment", c.Type)
-	case c.ForEach == eachAttachment && c.When == OnSilence:
+	case c.When == OnSilence:
 		problem("for_each", "silence has no message, so no attachments")
 	}
 	if c.Timeout < setting.Duration(time.Millisecond) || c.Timeout > setting.Duration(24*time.Hour) {
 		problem("timeout", "%s is not between 1ms and 24h", c.Timeout)
 	}
 	return problems
-}
-
-// choices lists values for a person.
-func choices[T ~string](values []T) string {
-	quoted := make([]string, len(values))
-	for i, v := range values {
-		quoted[i] = fmt.Sprintf("%q", string(v))
-	}
-	last := len(quoted) - 1
-	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
 }
 
 // sample returns the event against which the action's templates are checked.

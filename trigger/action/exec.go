@@ -57,9 +57,7 @@ func (a *Exec) Validate() []setting.Problem {
 		problems = append(problems, setting.Problem{Key: key, Text: fmt.Sprintf(format, args...)})
 	}
 	problems = append(problems, a.validateCommand()...)
-	if stdins := []string{stdinJSON, stdinRaw, stdinText, stdinNone}; !slices.Contains(stdins, a.Stdin) {
-		problem("stdin", "unknown value %q; write %s", a.Stdin, choices(stdins))
-	}
+	problems = append(problems, setting.OneOf("stdin", a.Stdin, []string{stdinJSON, stdinRaw, stdinText, stdinNone})...)
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		if err := checkVariable(name); err != nil {
 			problem("env."+name, "%v", err)
@@ -150,7 +148,7 @@ func (a *Exec) runOnce(ctx context.Context, r *Run, file string) Result {
 	e := r.Event
 	argv, err := a.argv(ctx, e)
 	if err != nil {
-		return dead(err)
+		return unmade(ctx, err)
 	}
 	stdin, err := a.input(e)
 	if err != nil {
@@ -162,16 +160,16 @@ func (a *Exec) runOnce(ctx context.Context, r *Run, file string) Result {
 		baseDir: r.Env.BaseDir, tempDir: r.Env.TempDir,
 	}
 	result := p.run(ctx)
-	var hide redactor
+	var secrets []setting.Secret
 	for name, value := range a.Env {
 		if sensitive(name) {
-			hide.add(value)
+			secrets = append(secrets, setting.NewSecret(value))
 		}
 	}
-	result.Output = hide.bytes(result.Output)
+	result.Output = redact(result.Output, secrets)
 	if result.Err != nil {
 		if line := lastLine(result.Output); line != "" {
-			result.Err = fmt.Errorf("%w; it last said: %s", result.Err, event.Line(line, 300))
+			result.Err = fmt.Errorf("%w; it last said: %s", result.Err, setting.Printable(line, 300))
 		}
 	}
 	return result

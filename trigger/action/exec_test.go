@@ -363,7 +363,7 @@ func TestExecValidate(t *testing.T) {
 		{Exec{Command: []string{"echo", "{{.Attachment.Name}}"}}, `.Attachment is there only with for_each = "attachment"`},
 		{Exec{Command: []string{"echo", "{{"}}, `command[1]: template: `},
 		{Exec{Command: []string{"sh", "-c", "echo {{.Message.Subject}}"}}, `command[2]: a template in sh's script`},
-		{Exec{Command: []string{"true"}, Stdin: "xml"}, `stdin: unknown value "xml"; write "json", "raw", "text" or "none"`},
+		{Exec{Command: []string{"true"}, Stdin: "xml"}, `stdin: unknown stdin "xml"; give one of json, raw, text, none`},
 		{Exec{Command: []string{"true"}, Env: map[string]string{"MAILTRIGGER_UID": "1"}}, `env.MAILTRIGGER_UID: names that begin with MAILTRIGGER_ are the daemon's own`},
 		{Exec{Command: []string{"true"}, PassEnv: []string{"A=B"}}, `pass_env[0]: "A=B" is not the name`},
 		{Exec{Command: []string{"true"}, Include: []string{"*.pdf"}}, `include: chooses attachments; it needs for_each = "attachment"`},

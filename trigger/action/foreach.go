@@ -52,7 +52,7 @@ func (c *Common) forEach(ctx context.Context, r *Run, s *selection, run func(con
 		all.Saved = append(all.Saved, result.Saved...)
 		if result.Outcome != Done {
 			all.Outcome, all.RetryAfter, all.Progress = result.Outcome, result.RetryAfter, i
-			all.Err = fmt.Errorf("attachment %d (%s): %w", i+1, event.Line(e.Attachment.Name, 100), result.Err)
+			all.Err = fmt.Errorf("attachment %d (%s): %w", i+1, setting.Printable(e.Attachment.Name, 100), result.Err)
 			break
 		}
 		all.Progress = i + 1

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"mailtrigger/connection/setting"
 )
 
 // outputHalf is how many bytes are kept of the beginning of what a command prints,
@@ -64,6 +66,14 @@ func (o *output) Bytes() []byte {
 	return b.Bytes()
 }
 
+// redact removes secrets from what a program or a server said.
+func redact(out []byte, secrets []setting.Secret) []byte {
+	if len(secrets) == 0 {
+		return out
+	}
+	return []byte(setting.Redact(string(out), secrets...))
+}
+
 // lastLine returns the last line that says something, shortened: it tends to be why.
 func lastLine(out []byte) string {
 	s := strings.TrimSpace(string(out))
@@ -72,28 +82,6 @@ func lastLine(out []byte) string {
 	}
 	return strings.TrimSpace(s)
 }
-
-// A redactor removes secrets from text.
-type redactor []string
-
-// add takes values that must not be seen. Very short ones are left: they would
-// hit everywhere and hide nothing.
-func (r *redactor) add(values ...string) {
-	for _, v := range values {
-		if len(v) >= 6 {
-			*r = append(*r, v)
-		}
-	}
-}
-
-func (r redactor) bytes(b []byte) []byte {
-	for _, v := range r {
-		b = bytes.ReplaceAll(b, []byte(v), []byte("<secret>"))
-	}
-	return b
-}
-
-func (r redactor) text(s string) string { return string(r.bytes([]byte(s))) }
 
 var secretName = regexp.MustCompile(`(?i)auth|key|token|secret|passw|cookie|credential|session|signature|^(sig|code|pwd|pw)$`)
 

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -88,9 +87,7 @@ func (p *Place) validate(sample *event.Event) (problems []setting.Problem) {
 	} else if isTemplateText(p.Directory) {
 		problem("directory", "is fixed, so that no mail chooses where files go; put the template into subdirectory")
 	}
-	if choice := []string{conflictNumber, conflictOverwrite, conflictSkip}; !slices.Contains(choice, p.OnConflict) {
-		problem("on_conflict", "unknown value %q; write %s", p.OnConflict, choices(choice))
-	}
+	problems = append(problems, setting.OneOf("on_conflict", p.OnConflict, []string{conflictNumber, conflictOverwrite, conflictSkip})...)
 	for _, m := range []struct {
 		key, text string
 		mode      *fs.FileMode

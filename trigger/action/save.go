@@ -34,7 +34,7 @@ func (a *Save) Run(ctx context.Context, r *Run) Result {
 	}
 	levels, name, err := a.where(ctx, r.Event)
 	if err != nil {
-		return dead(err)
+		return unmade(ctx, err)
 	}
 	f := file{
 		root: a.root(r.Env), levels: levels, name: name,

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"mailtrigger/connection/setting"
 	"mailtrigger/trigger/event"
 	"mailtrigger/trigger/message"
 )
@@ -111,7 +112,7 @@ func templateError(err error) error {
 	case strings.Contains(s, "not defined"):
 		hint = "; there are json truncate date header pathsafe default lower upper, and those of text/template"
 	}
-	return fmt.Errorf("template: %s%s", event.Line(s, 1000), hint)
+	return fmt.Errorf("template: %s%s", setting.Printable(s, 1000), hint)
 }
 
 // limitedText takes at most max bytes, until ctx ends.

@@ -13,7 +13,10 @@ var types = []struct {
 }{
 	{name: "exec", make: func() Definition { return new(Exec) }},
 
+	{name: "webhook", make: func() Definition { return new(Webhook) }},
 	{name: "save", make: func() Definition { return new(Save) }},
+	{name: "save_attachments", make: func() Definition { return new(SaveAttachments) }},
+	{name: "append", make: func() Definition { return new(Append) }},
 	{name: "mail", make: func() Definition { return new(Mail) }, later: true},
 	{name: "forward", make: func() Definition { return new(Forward) }, later: true},
 	{name: "reply", make: func() Definition { return new(Reply) }, later: true},

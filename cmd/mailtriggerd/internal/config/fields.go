@@ -54,6 +54,7 @@ var fieldCache sync.Map // reflect.Type -> []field
 //	ref        a table may be given as the name of a table [KEY.NAME]
 //	path       a relative path is relative to the configuration file
 //	nocommand  a setting.Source without NAME_command
+//	noliteral  a setting.Source without NAME itself
 func fieldsOf(t reflect.Type) []field {
 	if f, found := fieldCache.Load(t); found {
 		return f.([]field)
@@ -79,7 +80,7 @@ func fieldsOf(t reflect.Type) []field {
 			continue
 		}
 		for _, p := range parts {
-			if p == command && has("nocommand") {
+			if p == command && has("nocommand") || p == literal && has("noliteral") {
 				continue
 			}
 			f.key, f.part, f.path = key+string(p), p, p == fromFile

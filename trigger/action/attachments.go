@@ -1,0 +1,135 @@
+package action
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"mailtrigger/connection/setting"
+	"mailtrigger/trigger/event"
+)
+
+// SaveAttachments keeps attachments as files, byte for byte.
+type SaveAttachments struct {
+	Common
+	Place
+	Include []string     `toml:"include,scalar"` // masks of names: *.pdf
+	Exclude []string     `toml:"exclude,scalar"`
+	Regex   string       `toml:"regex"`        // of names
+	Types   []string     `toml:"types,scalar"` // masks of content types: image/*
+	MinSize setting.Size `toml:"min_size"`
+	MaxSize setting.Size `toml:"max_size"` // 0: no limit
+	Inline  bool         `toml:"inline"`   // those too that are shown in the text
+
+	selection
+}
+
+// SetDefaults implements Definition.
+func (a *SaveAttachments) SetDefaults() {
+	a.Place.setDefaults(&a.Common, "{{.Attachment.Name}}")
+}
+
+// Validate implements Definition.
+func (a *SaveAttachments) Validate() []setting.Problem {
+	problems := a.check(needs{message: true})
+	sample := a.sample()
+	for _, one := range perAttachment(sample, &selection{}) {
+		sample = one
+	}
+	problems = append(problems, a.Place.validate(sample)...)
+	a.selection = selection{min: int64(a.MinSize), max: int64(a.MaxSize), noInline: !a.Inline}
+	for _, m := range []struct {
+		key  string
+		from []string
+		to   *masks
+	}{{"include", a.Include, &a.include}, {"exclude", a.Exclude, &a.exclude}, {"types", a.Types, &a.types}} {
+		var found []setting.Problem
+		*m.to, found = newMasks(m.key, m.from)
+		problems = append(problems, found...)
+	}
+	if a.Regex != "" {
+		var err error
+		if a.regex, err = regexp.Compile(a.Regex); err != nil {
+			problems = append(problems, setting.Problem{Key: "regex", Text: fmt.Sprintf("is no regular expression of RE2: %v", err)})
+		}
+	}
+	if a.MaxSize > 0 && a.MinSize > a.MaxSize {
+		problems = append(problems, setting.Problem{Key: "min_size", Text: fmt.Sprintf("%s is more than max_size, %s", a.MinSize, a.MaxSize)})
+	}
+	return problems
+}
+
+// Run implements Local.
+func (a *SaveAttachments) Run(ctx context.Context, r *Run) Result {
+	if r.Event.Message == nil {
+		return dead(errNoMessage)
+	}
+	result := Result{Paths: map[int]string{}}
+	taken := map[string]map[string]bool{} // directory, name
+	var kept []string
+	for i, e := range perAttachment(r.Event, &a.selection) {
+		levels, name, err := a.where(ctx, e)
+		if err != nil {
+			return a.failed(result, unmade(ctx, err), e)
+		}
+		dir := filepath.Join(levels...)
+		f := file{
+			root: a.root(r.Env), levels: levels, name: name,
+			identity: fmt.Sprintf("%s-%d", r.Key, i),
+			size:     e.Attachment.Size,
+			open:     e.Attachment.Open,
+			conflict: a.OnConflict, fileMode: a.fileMode, directoryMode: a.directoryMode,
+			taken: taken[dir],
+		}
+		made, err := f.install(ctx)
+		switch {
+		case err != nil:
+			return a.failed(result, retry(err), e)
+		case made == "":
+			kept = append(kept, a.absolute(r.Env, levels, name)+" was there and is kept\n")
+			continue
+		}
+		if taken[dir] == nil {
+			taken[dir] = map[string]bool{}
+		}
+		taken[dir][made] = true
+		result.Paths[i] = a.absolute(r.Env, levels, made)
+		result.Saved = append(result.Saved, result.Paths[i])
+	}
+	result.Output = []byte(strings.Join(kept, ""))
+	return result
+}
+
+// failed is the end of an attempt at one attachment. What was saved before it stays,
+// and is found again by the next attempt.
+func (a *SaveAttachments) failed(so, end Result, e *event.Event) Result {
+	so.Outcome = end.Outcome
+	so.Err = fmt.Errorf("attachment %q: %w", setting.Printable(e.Attachment.Name, 100), end.Err)
+	return so
+}
+
+// Describe implements Local: one path a line, as long as nothing has that name.
+func (a *SaveAttachments) Describe(r *Run) (string, error) {
+	if r.Event.Message == nil {
+		return "", errNoMessage
+	}
+	var lines []string
+	for _, e := range perAttachment(r.Event, &a.selection) {
+		levels, name, err := a.where(context.Background(), e)
+		if err != nil {
+			return "", err
+		}
+		for n := 0; ; n++ {
+			path := a.absolute(r.Env, levels, numbered(name, n))
+			if !slices.Contains(lines, path) {
+				lines = append(lines, path)
+				break
+			}
+		}
+	}
+	return cmp.Or(strings.Join(lines, "\n"), "nothing: no attachment is chosen"), nil
+}
