@@ -212,6 +212,7 @@ func (c *Config) checkActions(k *checker) {
 		k.add("action", "is missing; write at least one [[trigger.NAME.action]]")
 	}
 	byName := map[string]string{}
+	c.checkRemovals(k)
 	for i, a := range c.Actions {
 		at := fmt.Sprintf("action[%d]", i)
 		base := a.Base()
@@ -225,6 +226,23 @@ func (c *Config) checkActions(k *checker) {
 		byName[base.Name] = base.Type
 		k.found = append(k.found, setting.Below(at, a.Validate())...)
 		c.checkDestination(k, at, a)
+	}
+}
+
+// checkRemovals refuses a second action that takes the message away: it would find nothing.
+func (c *Config) checkRemovals(k *checker) {
+	var first *action.Common
+	for i, a := range c.Actions {
+		base := a.Base()
+		if base.Type != "move" && base.Type != "delete" {
+			continue
+		}
+		if first != nil && (first.When == base.When || first.When == action.Always || base.When == action.Always) {
+			k.add(fmt.Sprintf("action[%d].type", i), "%s has taken the message away already; a trigger moves or deletes a message once", first.Name)
+		}
+		if first == nil {
+			first = base
+		}
 	}
 }
 

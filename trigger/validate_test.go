@@ -65,7 +65,12 @@ func TestValidate(t *testing.T) {
 		{"size", func(c *Config) { c.MaxSize = -1 }, "max_size: "},
 		{"back home", func(c *Config) { c.Actions = []action.Definition{moveTo("inbox")} }, "action[0].mailbox: \"inbox\" is one of"},
 		{"away", func(c *Config) { c.Actions = []action.Definition{moveTo("Done")} }, ""},
-		{"same names", func(c *Config) { c.Actions = append(c.Actions, c.Actions[0]) }, "action[1].name: another action"},
+		{"two removals", func(c *Config) { c.Actions = append(c.Actions, moveTo("Done")) }, "action[1].type: delete has taken"},
+		{"one or the other", func(c *Config) {
+			c.Actions = append(c.Actions, moveTo("Done"))
+			c.Actions[1].Base().When = action.OnNoMatch
+		}, ""},
+		{"same names", func(c *Config) { c.Actions = append(flags(), flags()...) }, "action[1].name: another action"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := sound()
@@ -74,6 +79,11 @@ func TestValidate(t *testing.T) {
 			check(t, c.Validate(), test.want)
 		})
 	}
+}
+
+func flags() []action.Definition {
+	d, _ := action.New("flag")
+	return []action.Definition{d}
 }
 
 func moveTo(mailbox string) action.Definition {

@@ -285,6 +285,8 @@ func (l *loader) listener() {
 	case err != nil || !isPort(port):
 		l.problem(n, `%q is not an address; write "127.0.0.1:9847", "unix:/path", or "" for no listener`, listen)
 	case host == "localhost" || ip != nil && ip.IsLoopback() || l.config.Metrics.WebConfigFile != "":
+	case isLater("metrics.web_config_file"):
+		l.problem(n, "%q can be reached from other machines, which is not available in this version; write \"127.0.0.1:%s\" or \"unix:/path\"", listen, port)
 	default:
 		l.problem(n, "%q can be reached from other machines; that needs metrics.web_config_file (TLS and a password), or write \"127.0.0.1:%s\"", listen, port)
 	}

@@ -80,7 +80,7 @@ func TestGeneral(t *testing.T) {
 func TestListenBeyondLoopback(t *testing.T) {
 	for _, listen := range []string{":9847", "0.0.0.0:9847", "[::]:9847", "192.0.2.1:9847", "example.com:9847"} {
 		_, problems := load(t, "metrics.listen = \""+listen+"\"", nil)
-		if len(problems) != 1 || !strings.Contains(problems[0].Text, "web_config_file") {
+		if len(problems) != 1 || !strings.Contains(problems[0].Text, "can be reached from other machines") {
 			t.Errorf("%s: %v", listen, problems)
 		}
 	}

@@ -35,7 +35,9 @@ func (d *decoder) table(n *node, v reflect.Value) {
 		if !known {
 			meant, hint := suggestKey(t, key)
 			d.problem(child, "unknown key %q%s", key, hint)
-			d.settle(join(n.path, meant))
+			if meant != "" {
+				d.settle(join(n.path, meant))
+			}
 			if strings.HasSuffix(n.path, "]") {
 				d.settle(n.path) // a condition without operator, say
 			}
@@ -227,6 +229,9 @@ func (d *decoder) free(n *node, f field, v reflect.Value) {
 		e := reflect.New(v.Type().Elem()).Elem()
 		d.value(n.keys[key], f, e)
 		m.SetMapIndex(reflect.ValueOf(key), e)
+		if f.key == "headers" {
+			d.secrets = append(d.secrets, secret{n.keys[key], f})
+		}
 	}
 	v.Set(m)
 }

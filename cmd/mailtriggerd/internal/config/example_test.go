@@ -135,6 +135,7 @@ func TestExampleUncommented(t *testing.T) {
 		"grant":                         "keys of other grants",
 		"certificate":                   "a secret and a certificate",
 		"no such file":                  "files that are not there",
+		"has taken the message away":    "move and delete",
 		"it needs for_each":             "keys of for_each, which is off",
 	}
 	for _, p := range problems {

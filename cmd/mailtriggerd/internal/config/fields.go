@@ -38,7 +38,6 @@ var parts = []part{literal, fromFile, fromEnv, credential, command}
 
 var (
 	sourceType     = reflect.TypeFor[setting.Source]()
-	secretType     = reflect.TypeFor[setting.Secret]()
 	definitionType = reflect.TypeFor[action.Definition]()
 	textType       = reflect.TypeFor[encoding.TextUnmarshaler]()
 )

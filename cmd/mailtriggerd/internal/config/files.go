@@ -123,9 +123,8 @@ func (r *reader) merge(top, part *node) {
 	}
 }
 
-// again reports that second is defined already. It goes past report's memory:
-// the same path may be wrong in a third file too.
+// again reports that second is defined already.
 func (r *reader) again(second, first *node) {
-	r.list = append(r.list, Problem{second.file, second.line, second.path,
+	r.add(Problem{second.file, second.line, second.path,
 		fmt.Sprintf("is defined already in %s:%d; write it once", first.file, first.line)})
 }

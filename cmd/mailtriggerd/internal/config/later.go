@@ -68,6 +68,11 @@ func fieldsLater(n *node) bool {
 		"attachment-type", "attachment-size", "auto-submitted", "authenticated")(&node{value: name})
 }
 
+// isLater reports whether this version does not have the key at all.
+func isLater(path string) bool {
+	return slices.ContainsFunc(later, func(f feature) bool { return f.path == path && f.when == nil })
+}
+
 // postpone reports what this version cannot do, and takes it out of top, so that
 // nothing else is said of it.
 func (ps *problems) postpone(top *node) {

@@ -32,18 +32,28 @@ func (p Problem) Error() string {
 // problems collects mistakes.
 type problems struct {
 	list    []Problem
-	settled map[string]bool // paths that something was said about: what follows from it need not be said
+	said    map[Problem]bool
+	settled map[string]bool // keys that could not be read or resolved: what follows from it need not be said
 }
 
-// report adds p, unless something was said about its key.
+// add adds p, unless it was said, or something else was that makes it pointless.
+func (ps *problems) add(p Problem) {
+	if ps.said[p] || ps.settled[p.Key] {
+		return
+	}
+	if ps.said == nil {
+		ps.said = map[Problem]bool{}
+	}
+	ps.said[p] = true
+	ps.list = append(ps.list, p)
+}
+
+// report adds p, the last word on its key.
 func (ps *problems) report(p Problem) {
+	ps.add(p)
 	if p.Key != "" {
-		if ps.settled[p.Key] {
-			return
-		}
 		ps.settle(p.Key)
 	}
-	ps.list = append(ps.list, p)
 }
 
 // settle marks a key as spoken of.
@@ -74,7 +84,7 @@ func (ps *problems) relative(n *node, found []setting.Problem) {
 				at, rest = other, ""
 			}
 		}
-		ps.report(Problem{at.file, at.line, join(at.path, rest), userinfo.ReplaceAllString(p.Text, "://<secret>@")})
+		ps.add(Problem{at.file, at.line, join(at.path, rest), userinfo.ReplaceAllString(p.Text, "://<secret>@")})
 	}
 }
 

@@ -126,7 +126,7 @@ func (l *loader) triggers() (names []string) {
 // removals refuses two triggers that both take every message of a mailbox away:
 // only the first could ever act.
 func (l *loader) removals() {
-	type place struct{ connection, mailbox string }
+	type place struct{ host, user, mailbox string }
 	first := map[place]*trigger.Config{}
 	for _, t := range l.config.Triggers {
 		at := l.removes(t)
@@ -134,8 +134,13 @@ func (l *loader) removals() {
 			continue
 		}
 		for _, c := range t.Connection {
+			conn := l.config.Connection(c)
+			if conn == nil {
+				continue
+			}
+			host, user := conn.Identity() // two connections may be one account
 			for _, m := range t.Mailboxes {
-				p := place{c, m}
+				p := place{host, user, m}
 				if strings.EqualFold(m, "INBOX") {
 					p.mailbox = "INBOX"
 				}

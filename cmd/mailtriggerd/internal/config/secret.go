@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"mailtrigger/connection/setting"
 )
@@ -47,20 +49,28 @@ func (l *loader) guardFile(file string) {
 	}
 	for _, s := range l.secrets {
 		if s.field.part == literal && s.at.file == file && !isPublic(s) {
-			l.list = append(l.list, Problem{file, s.at.line, s.at.path, fmt.Sprintf("this file holds a secret here and everybody on this machine can read it; run: chmod o-rwx %s", file)})
+			l.add(Problem{file, s.at.line, s.at.path, fmt.Sprintf("this file holds a secret here and everybody on this machine can read it; run: chmod o-rwx %s", file)})
 			return
 		}
 	}
 }
 
-// isPublic reports whether a literal is no secret after all: a URL without a password in it.
+// isPublic reports whether a literal is no secret after all: a URL without a
+// password in it, or a header field that does not say who asks.
 func isPublic(s secret) bool {
+	if s.field.key == "headers" {
+		name := strings.ToLower(s.at.path[strings.LastIndexByte(s.at.path, '.')+1:])
+		return !credentials.MatchString(name)
+	}
 	if s.field.key != "url" {
 		return false
 	}
 	u, err := url.Parse(s.at.text())
 	return err == nil && u.User == nil
 }
+
+// credentials are the header fields that say who asks.
+var credentials = regexp.MustCompile(`authorization|cookie|token|secret|password|api-?key`)
 
 // look reports a secret that cannot be read. Programs are not run for it. A
 // systemd credential exists only in the service, so outside of it there is nothing to look at.
