@@ -205,7 +205,7 @@ func (p *addressParser) end(comma bool) {
 		if a.Name = p.decode(phrase); a.Name == "" {
 			a.Name = p.decode(p.comment)
 		}
-		if last := len(p.list) - 1; p.half { // Doe, John <a@b>
+		if last := len(p.list) - 1; p.half && !p.quoted { // Doe, John <a@b>
 			p.defects.add(DefectAddress)
 			a.Name = p.list[last].Name + ", " + a.Name
 			p.list, p.half = p.list[:last], false
@@ -277,8 +277,7 @@ func (p *addressParser) loose(phrase string) Address {
 		return Address{Address: phrase, Name: p.decode(p.comment)}
 	}
 	p.defects.add(DefectAddress)
-	joined := strings.NewReplacer(" @", "@", "@ ", "@", " .", ".", ". ", ".").Replace(phrase)
-	words := strings.Fields(joined)
+	words := strings.Fields(strings.ReplaceAll(strings.ReplaceAll(phrase, " @", "@"), "@ ", "@"))
 	for i, w := range words {
 		if strings.Contains(w, "@") {
 			rest := append(append([]string{}, words[:i]...), words[i+1:]...)

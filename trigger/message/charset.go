@@ -34,6 +34,9 @@ func (r *reader) text(label string, data []byte, limit int) (s string, c codepag
 		s, all = decodeLarge(c.Page.Encoding, data, limit)
 	}
 	r.defects.add(c.Defect)
+	if strings.IndexByte(s, '\n') < 0 {
+		s = strings.ReplaceAll(s, "\u0085", "\n") // NEL, by which mainframes end their lines
+	}
 	return s, c, all
 }
 

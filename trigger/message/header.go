@@ -52,9 +52,9 @@ func (s *section) read(pos int) int {
 	for pos < len(s.raw) {
 		line, next := lineAt(s.raw, pos)
 		if len(line) == 0 {
-			if s.top && len(s.fields) == 0 && s.fieldsAhead(next) > 0 {
+			if at := s.skipEmpty(next); s.top && len(s.fields) == 0 && s.fieldsAhead(at) == at && at < len(s.raw) {
 				s.defects.add(DefectHeaderLine) // empty lines above the header
-				pos = next
+				pos = at
 				continue
 			}
 			return next
@@ -117,6 +117,18 @@ func (s *section) read(pos int) int {
 // stops reports whether a line ends the section without being part of it.
 func (s *section) stops(line []byte) bool {
 	return s.stop != nil && line[0] == '-' && s.stop(line)
+}
+
+// skipEmpty returns where the empty lines from pos on end.
+func (s *section) skipEmpty(pos int) int {
+	for n := 0; n < 50 && pos < len(s.raw); n++ {
+		line, next := lineAt(s.raw, pos)
+		if len(line) > 0 {
+			break
+		}
+		pos = next
+	}
+	return pos
 }
 
 // continues reports whether the line at pos goes on with a header.

@@ -87,15 +87,20 @@ func isHTMLSpace(c rune) bool {
 
 // write writes text with what is owed before it.
 func (w *htmlWriter) write(s string) {
+	if w.out.Len() > MaxText {
+		return // who finishes the text cuts it and says so
+	}
 	if w.out.Len() > 0 {
 		for ; w.lines > 0; w.lines-- {
 			w.out.WriteByte('\n')
-			w.begun, w.blank = false, false
+			if w.begun, w.blank = false, false; w.lines > 1 {
+				w.out.WriteString(strings.TrimRight(w.prefix(), " "))
+			}
 		}
 	}
 	w.lines = 0
-	if !w.begun && w.quote > 0 {
-		w.out.WriteString("> > > > "[:2*min(w.quote, 4)])
+	if !w.begun {
+		w.out.WriteString(w.prefix())
 	}
 	if w.blank && w.begun {
 		w.out.WriteByte(' ')
@@ -103,6 +108,9 @@ func (w *htmlWriter) write(s string) {
 	w.blank, w.begun = false, true
 	w.out.WriteString(s)
 }
+
+// prefix is what a line of a quote begins with.
+func (w *htmlWriter) prefix() string { return "> > > > "[:2*min(w.quote, 4)] }
 
 // end ends the line, and leaves n-1 lines empty.
 func (w *htmlWriter) end(n int) {
@@ -196,6 +204,7 @@ func (w *htmlWriter) open(tag, attributes, rest string) string {
 	case "pre", "listing", "xmp":
 		w.end(2)
 		w.pre++
+		return strings.TrimPrefix(strings.TrimPrefix(rest, "\r"), "\n") // HTML, section 13.1.2.5
 	case "li":
 		w.end(1)
 		w.write("-")

@@ -78,7 +78,7 @@ func (w *walker) leaf(ct parameters, fields []field, p place, begin, end int) []
 	if isHTML {
 		left = &w.budget.html
 	}
-	data, all := w.decode(e, body, *left)
+	data, all := w.decode(e, body, *left, true)
 	label := w.parameter(ct, "charset")
 	if isHTML && label == "" {
 		label = metaCharset(data)

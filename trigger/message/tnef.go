@@ -130,6 +130,9 @@ func (t *tnef) read(begin, end, depth int) bool {
 		size := int64(binary.LittleEndian.Uint32(t.data[pos+5:]))
 		pos += 9
 		if size > int64(end-pos-2) {
+			if id == tnefAttachData && file >= 0 { // cut short: what is there
+				t.files[file].begin, t.files[file].end = pos, end
+			}
 			return false
 		}
 		from, to := pos, pos+int(size)

@@ -128,8 +128,9 @@ func (r *decodeReader) fill() {
 }
 
 // decode returns at most limit decoded bytes, and whether that is all. For
-// identity they are src's own.
-func (r *reader) decode(e transfer, src []byte, limit int) (b []byte, all bool) {
+// identity they are src's own. What stands behind the end of base64 is the
+// footer that a list appended: footer says whether it is wanted.
+func (r *reader) decode(e transfer, src []byte, limit int, footer bool) (b []byte, all bool) {
 	if e == identity {
 		if len(src) > limit {
 			return src[:limit], false
@@ -146,6 +147,9 @@ func (r *reader) decode(e transfer, src []byte, limit int) (b []byte, all bool) 
 		n := len(b)
 		if b = d.next(b); len(b) == n {
 			r.defects.add(d.malformed())
+			if d, ok := d.(*base64Decoder); ok && footer && len(d.src) > 0 && len(b)+len(d.src) < limit {
+				b = append(append(b, '\n'), d.src...)
+			}
 			return b, true
 		}
 	}
@@ -156,7 +160,7 @@ func (r *reader) decode(e transfer, src []byte, limit int) (b []byte, all bool) 
 // A base64Decoder decodes base64 (RFC 2045, section 6.8) line by line. What is
 // not in the alphabet is skipped. Behind padding it goes on only with a line
 // that is base64 throughout: some mailers join encoded pieces, others append a
-// list's footer as plain text; where it stops is the footer, see rest.
+// list's footer as plain text, which is what src has left in the end.
 type base64Decoder struct {
 	src    []byte
 	quad   [4]byte // alphabet characters not decoded yet
@@ -172,9 +176,6 @@ func (d *base64Decoder) malformed() string {
 	}
 	return ""
 }
-
-// rest returns what stands behind the end.
-func (d *base64Decoder) rest() []byte { return d.src }
 
 func (d *base64Decoder) next(dst []byte) []byte {
 	begin := len(dst)

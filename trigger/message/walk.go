@@ -259,7 +259,7 @@ func (w *walker) message(ct parameters, fields []field, p place) ([]fragment, de
 // decodedMessage looks into a message that is an encoded part.
 func (w *walker) decodedMessage(slot int, body []byte, within place) {
 	a := &w.m.Attachments[slot]
-	raw, all := w.decode(a.origin.encoding, body, MaxDecoded-w.decoded)
+	raw, all := w.decode(a.origin.encoding, body, MaxDecoded-w.decoded, false)
 	if !all {
 		return
 	}

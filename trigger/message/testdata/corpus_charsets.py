@@ -1,0 +1,36 @@
+# Mail whose charset is not said, not so, or not known: what the policy is for.
+def simple(body, ct="text/plain", cte="8bit", subject="x", extra=""):
+    b = body if isinstance(body, bytes) else body.encode()
+    return ("From: a@example.com\nSubject: %s\n%sContent-Type: %s\nContent-Transfer-Encoding: %s\n\n" % (subject, extra, ct, cte)).encode() + b
+
+cyr = "Привет, это отчёт за май.\n"
+msg("charset-undeclared-1251", simple(cyr.encode("cp1251"), "text/plain"), policy="1251", text=cyr, page="windows-1251", defects=["charset-undeclared"])
+msg("charset-undeclared-koi8", simple(cyr.encode("koi8-r"), "text/plain"), policy="koi8-r", text=cyr, page="koi8-r")
+msg("charset-undeclared-utf8", simple(cyr, "text/plain"), policy="1251", text=cyr, page="utf-8")
+msg("charset-undeclared-28605", simple("Preis: 5 €\n".encode("iso8859-15")), policy="28605", text="Preis: 5 €\n", page="iso-8859-15")
+msg("charset-unknown-8bit", simple("Grüße\n".encode("cp1252"), "text/plain; charset=unknown-8bit"), text="Grüße\n", defects=["charset-unknown"])
+msg("charset-x-unknown", simple("Grüße\n".encode(), "text/plain; charset=X-UNKNOWN"), text="Grüße\n", page="utf-8")
+msg("charset-nonsense-label", simple("déjà vu\n".encode("latin-1"), "text/plain; charset=foobar-9"), text="déjà vu\n", defects=["charset-unknown"])
+msg("charset-ascii-is-utf8", simple("Größe\n", "text/plain; charset=us-ascii"), text="Größe\n", page="utf-8")
+msg("charset-ascii-is-1252", simple("It\x92s \x80 5\n".encode("latin-1"), "text/plain; charset=us-ascii"), text="It’s € 5\n")
+msg("charset-latin1-is-1252", simple("\x93quoted\x94 \x96 \x80\n".encode("latin-1"), "text/plain; charset=iso-8859-1"), text="“quoted” – €\n")
+msg("charset-latin1-is-utf8", simple("Füße und Öl, überall\n", "text/plain; charset=iso-8859-1"), text="Füße und Öl, überall\n", page="utf-8")
+msg("charset-utf8-is-1252", simple("Stra\xdfe, \x80 5, gr\xfcn\n".encode("latin-1"), "text/plain; charset=utf-8"), text="Straße, € 5, grün\n", defects=["charset-contradicted"])
+msg("charset-override-lying-utf8", simple(cyr.encode("cp1251"), "text/plain; charset=utf-8", subject="=?utf-8?Q?=CF=F0=E8?="), policy="1251 override", text=cyr, subject="При", page="windows-1251")
+msg("charset-override-html", simple("<p>\xcf\xf0\xe8</p>".encode("latin-1"), "text/html; charset=iso-8859-1"), policy="1251 override", text="При\n")
+msg("charset-override-attachment-untouched", ("From: a@example.com\nSubject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n\xcf\xf0\xe8\n--b\nContent-Type: text/csv; charset=utf-8\nContent-Disposition: attachment; filename=\"\xcf\xf0\xe8.csv\"\n\n\xcf\xf0\xe8;1\n--b--\n").encode("latin-1"),
+    policy="1251 override", text="При", attachments=[{"name": "При.csv", "bytes": "\xcf\xf0\xe8;1".encode("latin-1")}])
+msg("charset-html-meta", simple('<html><head><meta http-equiv="Content-Type" content="text/html; charset=koi8-r"></head><body>'.encode() + "Привет".encode("koi8-r") + b"</body></html>", "text/html"), text="Привет\n", page="koi8-r")
+msg("charset-html-meta5", simple('<!doctype html><meta charset="shift_jis"><p>'.encode() + "会議は月曜日".encode("shift_jis") + b"</p>", "text/html"), text="会議は月曜日\n")
+msg("charset-html-meta-loses-to-header", simple('<meta charset="iso-8859-1"><p>Grüße</p>', "text/html; charset=utf-8"), text="Grüße\n", page="utf-8")
+msg("charset-bom-utf8", simple(b"\xef\xbb\xbfMit Marke: \xc3\xa4\n"), text="Mit Marke: ä\n")
+msg("charset-bom-utf16-undeclared", simple(b64("Unicode aus Notepad: ä\n".encode("utf-16")), "text/plain", "base64"), text="Unicode aus Notepad: ä\n")
+msg("charset-raw-iso2022jp", simple("お知らせです。\n".encode("iso2022_jp"), "text/plain", subject="") .replace(b"Subject: ", b"Subject: " + "緊急のお知らせ".encode("iso2022_jp")), subject="緊急のお知らせ", text="お知らせです。\n")
+msg("charset-quoted-and-odd-case", simple("Grüße\n", "TEXT/Plain; CharSet = \"UTF-8\" ; foo=bar"), text="Grüße\n")
+msg("charset-single-quotes", simple("Grüße\n".encode("cp1252"), "text/plain; charset='windows-1252'"), text="Grüße\n")
+msg("charset-with-comment", simple("Größe\n", "text/plain; charset=utf-8 (Unicode)"), text="Größe\n")
+msg("charset-no-semicolon", simple("Größe\n", "text/plain charset=utf-8"), text="Größe\n")
+msg("charset-twice-differs", simple("Größe\n", "text/plain; charset=utf-8; charset=us-ascii"), text="Größe\n")
+msg("charset-truncated-utf8", simple("Das ist lang genug, um klar zu sein: äöü äöü, und dann gekürzt ö\n".encode()[:-2], "text/plain; charset=utf-8"), text="Das ist lang genug, um klar zu sein: äöü äöü, und dann gekürzt \ufffd", defects=["charset-undecodable"])
+msg("charset-nul-bytes", simple(b"before\x00after\n", "text/plain; charset=us-ascii"), text="before\x00after\n")
+msg("charset-c1-latin1", simple("caf\xe9 \x85 \x95 point\n".encode("latin-1"), "text/plain; charset=ISO_8859-1:1987"), text="café … • point\n")
