@@ -90,7 +90,7 @@ for n, (name, charset, codec, subject, body, file) in enumerate(scripts):
         param = 'filename="%s"' % word_b(file, label, lcodec)
     elif name_form == 2:
         p = pct(file, label, lcodec)
-        text = p.index("''") + 3
+        text = p.index("''") + 2
         cut = max(p.find("%", (text + len(p)) // 2), text)
         param = "filename*0*=%s;\n filename*1*=%s" % (p[:cut], p[cut:])
     else:
