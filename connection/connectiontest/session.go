@@ -64,6 +64,8 @@ func (x *session) Select(name string, _ *imap.SelectOptions) (*imap.SelectData, 
 }
 
 func (x *session) Unselect() error {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
 	if x.view != nil {
 		x.view.Close()
 	}
@@ -210,16 +212,22 @@ func (x *session) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 
 // Idle tells what happened before first: imapserver's own does not, and a message
 // that came between the last command and IDLE would stay untold until the next.
+//
+// imapserver does not wait for Idle to end when the connection does, so it takes
+// its own copies of what Unselect changes.
 func (x *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
-	if x.view == nil {
+	x.s.mu.Lock()
+	box, view := x.box, x.view
+	x.s.mu.Unlock()
+	if view == nil {
 		<-stop
 		return nil
 	}
 	for {
 		x.s.mu.Lock()
-		changed := x.box.changed
+		changed := box.changed
 		x.s.mu.Unlock()
-		if err := x.view.Poll(w, true); err != nil {
+		if err := view.Poll(w, true); err != nil {
 			return err
 		}
 		select {
