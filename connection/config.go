@@ -83,6 +83,7 @@ func (c *Config) SetDefaults() {
 	if c.CodePage.Page == nil {
 		c.CodePage.Page = codepage.Windows1252
 	}
+	c.Authentication.ClientCertificate = e.ClientCertificateFile != ""
 	c.Authentication.SetDefaults()
 	c.Proxy.SetDefaults()
 	c.Session.SetDefaults()

@@ -277,6 +277,18 @@ authentication = {username = "ops", password_credential = "%"}
 	}
 }
 
+func TestClientCertificateNeedsNoPassword(t *testing.T) {
+	_, problems := load(t, `
+[connection.work]
+address = "imap.example.com"
+authentication = {username = "ops"}
+encryption = {client_certificate_file = "c.pem", client_key_file = "k.pem"}
+`, nil)
+	if len(problems) != 1 || problems[0].Key != "connection.work.encryption.client_certificate_file" {
+		t.Error(problems)
+	}
+}
+
 func TestNotANumber(t *testing.T) {
 	_, problems := load(t, "connect_rate = nan"+work+"timeout = nan\n[trigger.t]\nconnection = \"work\"\nmax_size = nan\naction = [{type = \"delete\"}]", nil)
 	if len(problems) != 3 {

@@ -177,6 +177,9 @@ func (d *decoder) str(n *node, f field, v reflect.Value) {
 	if f.path {
 		text = d.absolute(text)
 	}
+	if f.key == "url" {
+		d.secrets = append(d.secrets, secret{n, f})
+	}
 	v.SetString(text)
 }
 

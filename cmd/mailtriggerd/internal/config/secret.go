@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -62,11 +61,10 @@ func isPublic(s secret) bool {
 		name := strings.ToLower(s.at.path[strings.LastIndexByte(s.at.path, '.')+1:])
 		return !credentials.MatchString(name)
 	}
-	if s.field.key != "url" {
-		return false
+	if s.field.key == "url" {
+		return !userinfo.MatchString(s.at.text())
 	}
-	u, err := url.Parse(s.at.text())
-	return err == nil && u.User == nil
+	return false
 }
 
 // credentials are the header fields that say who asks.
