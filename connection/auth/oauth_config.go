@@ -3,7 +3,6 @@ package auth
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"mailtrigger/connection/setting"
@@ -169,7 +168,7 @@ func (o *OAuth2) validate(username string) (problems []setting.Problem) {
 	}
 	for _, u := range []struct{ key, value string }{{"token_url", o.TokenURL}, {"auth_url", o.AuthURL}, {"device_auth_url", o.DeviceAuthURL}} {
 		if u.value == "" {
-			if needed[u.key] && (o.Provider == "" || !slices.Contains(Providers, o.Provider)) {
+			if needed[u.key] && o.Provider == "" {
 				add(u.key, "is missing; give it, or provider (%s)", strings.Join(Providers, ", "))
 			}
 		} else if err := checkURL(u.value); err != nil {
