@@ -103,8 +103,9 @@ func TestOAuthHostile(t *testing.T) {
 					}
 				}
 			}
-			if *count > 2 {
-				t.Errorf("%d requests", *count)
+			before := *count
+			if _, err := a.tokens.get(t.Context()); err == nil || *count != before || before > 2 {
+				t.Errorf("%d requests, then %d: %v", before, *count, err)
 			}
 		})
 	}
