@@ -3,7 +3,6 @@ package action
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -29,7 +28,7 @@ func newAddress(s string) (*address, error) {
 	u, err := url.Parse(head)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("is no URL: %w", unwrapURL(err))
+		return nil, errors.New("is no URL; write https://host/path, and percent-encode what has a meaning in URLs") // err may quote a password
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.Opaque != "":
 		return nil, errors.New("write a whole URL: https://host/path")
 	}
