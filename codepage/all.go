@@ -4,13 +4,14 @@ import "strings"
 
 // Info is a row of the table of code pages, for people.
 type Info struct {
-	Number int      `json:"number,omitempty"` // Windows number; 0 if none
-	DotNet string   `json:"dotnet,omitempty"` // .NET name, "" if none
-	IANA   []string `json:"iana,omitempty"`   // IANA's names, the preferred one first
-	Also   []string `json:"also,omitempty"`   // other names in use
-	Title  string   `json:"title"`
-	Page   *Page    `json:"-"`             // nil if not supported
-	Why    string   `json:"why,omitempty"` // why it is not supported, or what to know about it
+	Number    int      `json:"number,omitempty"` // Windows number; 0 if none
+	DotNet    string   `json:"dotnet,omitempty"` // .NET name, "" if none
+	IANA      []string `json:"iana,omitempty"`   // IANA's names, the preferred one first
+	Also      []string `json:"also,omitempty"`   // other names in use
+	Title     string   `json:"title"`
+	Page      *Page    `json:"-"` // nil if not supported
+	Supported bool     `json:"supported"`
+	Why       string   `json:"why,omitempty"` // why it is not supported, or what to know about it
 }
 
 // All returns every page known, by number, then those without one by name.
@@ -25,7 +26,7 @@ func All() []*Info {
 			info.DotNet = e.Name
 		}
 		if e.Encoding != nil {
-			info.Page = &e.Page
+			info.Page, info.Supported = &e.Page, true
 		}
 		all = append(all, info)
 	}

@@ -1,7 +1,9 @@
 package codepage
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -46,8 +48,8 @@ func (p Policy) read(label string, data []byte) (Choice, reading) {
 // believe reads data as stated, if the bytes do not contradict it.
 func believe(stated *Page, data []byte) (reading, bool) {
 	switch m := marked(data); {
-	case m != nil && m != stated && stated.kind != ebcdic && readWith(m, data).clean():
-		return reading{}, false
+	case m != nil && m != stated && stated.kind != ebcdic && (m == utf8Page || bytes.IndexByte(data, 0) >= 0) && readWith(m, data).clean():
+		return reading{}, false // the marks of UTF-16 alone are letters in some pages
 	case stated.kind == asciiBased && isASCII(data):
 		if _, ok := escaped(data); ok {
 			return reading{}, false
@@ -58,7 +60,7 @@ func believe(stated *Page, data []byte) (reading, bool) {
 		}
 	}
 	r := readWith(stated, data)
-	return r, r.clean() && (stated == utf8Page || stated.kind == wide || !isUTF8(stated, r, data))
+	return r, r.clean() && (stated == utf8Page || !isUTF8(stated, r, data))
 }
 
 // mend reads data whose label is missing, unknown or wrong. what and defect say
@@ -79,9 +81,9 @@ func (p Policy) mend(what, defect string, stated, fallback *Page, data []byte) (
 		case stated != nil && stated.kind == sevenBit:
 		case stated != nil && looksASCII(data):
 			return but(asciiPage, "the bytes are ASCII"), readWith(asciiPage, data)
-		case stated == nil && (fallback.kind == asciiBased || fallback.kind != sevenBit && looksASCII(data)):
+		case stated == nil && plainIn(fallback, data):
 			if defect == Undeclared {
-				return Choice{asciiPage, what + ", all ASCII", ""}, readWith(asciiPage, data)
+				defect = "" // ASCII needs no declaration (RFC 2045, section 5.2)
 			}
 			return Choice{asciiPage, what + ", all ASCII", defect}, readWith(asciiPage, data)
 		}
@@ -102,7 +104,7 @@ func (p Policy) mend(what, defect string, stated, fallback *Page, data []byte) (
 				best = r
 			}
 		}
-		if r := readWith(stated, data); r.damaged() && (best.page == nil || r.bad <= best.bad) {
+		if r := readWith(stated, data); r.damaged() && (best.page == nil || r.bad < best.bad || r.bad == best.bad && !slices.Contains(latin, stated)) {
 			best = r
 		}
 	}
@@ -130,6 +132,18 @@ func (p Policy) mend(what, defect string, stated, fallback *Page, data []byte) (
 		c.Defect = Undecodable
 	}
 	return c, r
+}
+
+// plainIn says that data of seven bits is ASCII even to those whose page is fallback:
+// not if it is a text with that page's escapes, or in its wide units.
+func plainIn(fallback *Page, data []byte) bool {
+	switch fallback.kind {
+	case asciiBased:
+		return true
+	case sevenBit:
+		return string(data) == readWith(fallback, data).string()
+	}
+	return looksASCII(data)
 }
 
 // places is "1 place" or "n places".

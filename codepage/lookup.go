@@ -66,6 +66,9 @@ func known(name string) *entry {
 	if e := ix[key]; e != nil {
 		return e
 	}
+	if e := ix[strings.TrimPrefix(key, "x")]; e != nil { // x-koi8-r
+		return e
+	}
 	// cp1250, windows-28605, "code page 932": any prefix that says no more than "number".
 	digits := strings.TrimLeft(key, "abcdefghijklmnopqrstuvwxyz")
 	if n, err := strconv.Atoi(digits); err == nil && vendors[strings.TrimSuffix(key, digits)] {
@@ -76,8 +79,8 @@ func known(name string) *entry {
 
 // vendors are the prefixes that may stand before any page's number.
 var vendors = map[string]bool{
-	"cp": true, "xcp": true, "codepage": true, "ccsid": true, "ms": true, "win": true, "windows": true,
-	"xwindows": true, "ibm": true, "xibm": true, "dos": true, "oem": true, "ansi": true,
+	"cp": true, "codepage": true, "ccsid": true, "ms": true, "win": true, "windows": true, "ibm": true, "dos": true, "oem": true, "ansi": true,
+	"xcp": true, "xwindows": true, "xibm": true, "xms": true,
 }
 
 // squeeze is the form in which names are compared: letters, small, and digits.

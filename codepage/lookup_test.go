@@ -85,6 +85,7 @@ func TestLookup(t *testing.T) {
 		"iso-2022-jp": "50220 (iso-2022-jp)", "csISO2022JP": "50221 (csISO2022JP)", "hz-gb-2312": "52936 (hz-gb-2312)", "hz": "52936 (hz-gb-2312)",
 		"dos-862": "862 (DOS-862)", "cp858": "858 (IBM00858)", "ibm01047": "1047 (IBM01047)", "ibm1140": "1140 (IBM01140)", "euc-cn": "51936 (EUC-CN)", "x-euc-cn": "51936 (EUC-CN)",
 		"asmo-708": "708 (ASMO-708)", "arabic": "28596 (iso-8859-6)", "mac": "10000 (macintosh)", "x-mac-ukrainian": "10017 (x-mac-ukrainian)",
+		"x-koi8-r": "20866 (koi8-r)", "x-windows-949": "949 (ks_c_5601-1987)", "'utf-8'": "65001 (utf-8)", "iso-2022-kr": "50225 (iso-2022-kr)", "iso-2022-cn": "iso-2022-cn", "utf-7": "65000 (utf-7)",
 		"code page 28605": "28605 (iso-8859-15)", "iso-8859-8-i": "38598 (iso-8859-8-i)", "visual": "28598 (iso-8859-8)",
 	} {
 		if got, err := Lookup(name); err != nil || got.String() != want {

@@ -125,6 +125,8 @@ func isUTF8(stated *Page, r reading, data []byte) bool {
 	switch {
 	case bad > 0 || n == 0:
 		return false
+	case stated.kind == wide && r.clean(): // three characters without any space, sign or Latin letter, and with bytes that fit
+		return bytes.IndexByte(data, 0) < 0 && len(data) >= 6
 	case stated.kind == ebcdic && r.clean(): // two capitals are a sequence; but a space is 0x40, and 0x20 and 0x0A are never used
 		return n >= provesUTF8 && bytes.ContainsAny(data, " \n")
 	case slices.Contains(latin, stated) || !r.clean():
