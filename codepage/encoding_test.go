@@ -148,6 +148,7 @@ func TestUTF7(t *testing.T) {
 		{"+", ""},
 		{"+!", "\uFFFD!"},
 		{"+AK", "\uFFFD"},
+		{"+AA-", "\uFFFD"},
 		{"+2D0-x", "\uFFFDx"},
 		{"+2D0AYQ-", "\uFFFDa"},
 		{"+3gA-", "\uFFFD"},

@@ -97,6 +97,7 @@ func TestLookup(t *testing.T) {
 func TestLookupErrors(t *testing.T) {
 	for name, want := range map[string]string{
 		"wondows-1252":           `unknown code page "wondows-1252"; did you mean 1252 (windows-1252)?`,
+		"windows-125":            `unknown code page "windows-125"; did you mean 1250 (windows-1250)?`,
 		"1525":                   `unknown code page "1525"; did you mean 1255 (windows-1255)?`,
 		"latin99":                `unknown code page "latin99"; did you mean 28605 (iso-8859-15), also called latin9?`,
 		"":                       `"" names no code page; use a Windows number (1252), a .NET name or an IANA name (windows-1252)`,
