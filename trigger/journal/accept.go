@@ -58,54 +58,64 @@ func (j *Journal) Bury(job *Job, reason string) *Commit {
 // process: normally after one write(2). It waits for the job's J1 first, if that
 // is not committed; where results.log cannot be written, it waits for the commit.
 // The Commit is the group commit, within 5 ms.
+//
+// It does not wait while the journal is not healthy, as nobody knows for how long that
+// would be: the result is then in memory only, behind what else waits, and only the
+// Commit tells when it is safe.
 func (j *Journal) Result(seq uint64, action int, r Result) *Commit {
 	if !r.State.final() {
 		return failedCommit(fmt.Errorf("an action that is %v has no result", r.State))
 	}
-	e, err := j.entryOf(seq, action)
+	e, trouble, err := j.entryOf(seq, action)
 	if err != nil {
 		return failedCommit(err)
 	}
+	l := &loggedResult{seq: seq, action: action, Result: Result{State: r.State, Saved: slices.Clone(r.Saved)}}
+	o := &op{commit: newCommit(), result: l, seqs: []uint64{seq}}
 	// A sequence number that is not durable may be given again after a crash: a
 	// result under it would be some other job's.
-	<-e.accepted.done
-	if e.accepted.err != nil {
-		return failedCommit(e.accepted.err)
-	}
-	crashpoint.Hit("journal.result.before")
-	l := loggedResult{seq: seq, action: action, Result: r}
-	o := &op{commit: newCommit(), result: &l, seqs: []uint64{seq}, lazy: true, logged: true}
-	if err := j.results.append(&l); err != nil {
-		o.lazy, o.logged = false, false
-		if !errors.Is(err, errPayload) {
-			j.errors.Add(1)
-			j.log.Warn("results log cannot be written: the result is committed at once", "err", err)
+	if e.accepted.wait(trouble) {
+		if e.accepted.err != nil {
+			return failedCommit(e.accepted.err)
 		}
+		crashpoint.Hit("journal.result.before")
+		o.logged = j.logResult(l)
+		o.lazy = o.logged
+		crashpoint.Hit("journal.result.written")
 	}
-	crashpoint.Hit("journal.result.written")
-	l.Saved = slices.Clone(r.Saved)
 	c := j.queueResult(o, e)
 	crashpoint.Hit("journal.result.queued")
 	if !o.logged {
-		<-c.done
+		c.wait(trouble)
 	}
 	return c
 }
 
-func (j *Journal) entryOf(seq uint64, action int) (*entry, error) {
+// logResult writes a result to results.log, and says whether it could.
+func (j *Journal) logResult(l *loggedResult) bool {
+	err := j.results.append(l)
+	if err != nil && !errors.Is(err, errPayload) {
+		j.errors.Add(1)
+		j.log.Warn("results log cannot be written: the result is committed at once", "err", err)
+	}
+	return err == nil
+}
+
+// entryOf returns a job, and what is closed while the journal is not healthy.
+func (j *Journal) entryOf(seq uint64, action int) (*entry, <-chan struct{}, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	e := j.live[seq]
 	if e == nil {
-		return nil, fmt.Errorf("%w: %d", ErrUnknownJob, seq)
+		return nil, nil, fmt.Errorf("%w: %d", ErrUnknownJob, seq)
 	}
 	if action < 0 || action >= len(e.names) {
-		return nil, fmt.Errorf("job %d has no action %d", seq, action)
+		return nil, nil, fmt.Errorf("job %d has no action %d", seq, action)
 	}
-	return e, nil
+	return e, j.trouble, nil
 }
 
 func (j *Journal) queueResult(o *op, e *entry) *Commit {

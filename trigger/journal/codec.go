@@ -15,8 +15,8 @@ import (
 // gaps: integers are varints, strings and lists carry their length. Decoding is
 // strict: every byte must be used, every length must fit what is left.
 //
-// Against JSON this is a fifth of the time and less than half of the bytes
-// (BenchmarkCodec), which counts in a J1 of a hundred jobs.
+// Against JSON this is a seventh of the time to write, a tenth to read, and a
+// quarter of the bytes (BenchmarkCodec), which counts in a J1 of a hundred jobs.
 
 // kind is the first byte of a sealed value. A changed layout gets a new one.
 type kind byte

@@ -354,24 +354,20 @@ func TestFloor(t *testing.T) {
 		b.Actions[0].Attempt = 2
 		after := j.Update(b) // about a job that something held is about
 		ofHeld := j.Update(grows)
-		blocked := make(chan *Commit)
-		go func() { blocked <- j.Result(grows.Seq, 0, Result{State: Done}) }()
+		started := make(chan *Commit)
+		go func() { started <- j.Result(grows.Seq, 0, Result{State: Done}) }()
 
 		ok(t, j.Result(a.Seq, 0, Result{State: Done}))
 		ok(t, j.Update(a))
 		ok(t, j.Bury(a, "why"))
 		time.Sleep(time.Minute)
-		for i, c := range []*Commit{held, heldToo, after, ofHeld} {
+		result := <-started // it does not wait for ever for its J1, but is not done either
+		for i, c := range []*Commit{held, heldToo, after, ofHeld, result} {
 			select {
 			case <-c.Done():
 				t.Errorf("commit %d was not held", i)
 			default:
 			}
-		}
-		select {
-		case <-blocked:
-			t.Error("a result did not wait for its J1")
-		default:
 		}
 		if err := j.Health(); !errors.Is(err, ErrNoSpace) {
 			t.Errorf("health %v", err)
@@ -380,7 +376,7 @@ func TestFloor(t *testing.T) {
 			t.Errorf("state %q", s)
 		}
 		f.set(func() { f.room = DefaultFreeFloor })
-		for _, c := range []*Commit{held, heldToo, after, ofHeld, <-blocked} {
+		for _, c := range []*Commit{held, heldToo, after, ofHeld, result} {
 			ok(t, c)
 		}
 		synctest.Wait()
@@ -426,16 +422,43 @@ func TestCloseWhileFull(t *testing.T) {
 		f.set(func() { f.room = 0 })
 		job := testJob(1, "x")
 		c := j.Accept(&Batch{Jobs: []*Job{job}})
-		r := make(chan *Commit)
-		go func() { r <- j.Result(job.Seq, 0, Result{State: Done}) }()
-		synctest.Wait()
+		r := j.Result(job.Seq, 0, Result{State: Done})
 		if err := j.Close(); err != nil {
 			t.Error(err)
 		}
 		fails(t, c, ErrClosed)
-		fails(t, <-r, ErrClosed)
+		fails(t, r, ErrClosed)
 		if n := len(mustOpen(t, j.dir).Jobs()); n != 0 {
 			t.Errorf("%d jobs", n)
+		}
+	})
+}
+
+// A result waits for its J1: not before is it in the log.
+func TestResultWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFaults()
+		j := faulty(t, t.TempDir(), f)
+		let := make(chan struct{})
+		f.set(func() {
+			f.commit = func(_ int, tx *bolt.Tx) error { <-let; return tx.Commit() }
+		})
+		job := testJob(1, "x")
+		j.Accept(&Batch{Jobs: []*Job{job}})
+		r := make(chan *Commit, 1)
+		go func() { r <- j.Result(job.Seq, 0, Result{State: Done}) }()
+		synctest.Wait()
+		if len(r) != 0 || f.logs != 1 {
+			t.Error("a result did not wait for its J1")
+		}
+		time.Sleep(stuckAfter + time.Second)
+		if err := j.Health(); !errors.Is(err, ErrStuck) {
+			t.Errorf("health %v", err)
+		}
+		close(let)
+		ok(t, <-r)
+		if err := j.Health(); err != nil {
+			t.Errorf("health %v", err)
 		}
 	})
 }

@@ -51,8 +51,9 @@ type Journal struct {
 	inflight    []*op
 	since       time.Time // when inflight was begun
 	closing     bool
-	health      error // nil: healthy
-	failure     error // not nil: nothing is written any more
+	health      error         // nil: healthy
+	trouble     chan struct{} // closed while health is not nil
+	failure     error         // not nil: nothing is written any more
 
 	wake    chan struct{} // capacity 1: something is queued, or closing
 	stopped chan struct{} // the writer has ended
@@ -111,7 +112,7 @@ func newJournal(dir string, o Options, f files) *Journal {
 		dir: dir, log: o.Log, now: o.Now, floor: o.FreeFloor, readOnly: o.ReadOnly, fs: f,
 		mailboxes: map[MailboxKey]*mailbox{}, nextMailbox: 1,
 		live: map[uint64]*entry{}, dead: map[uint64]*deadEntry{}, bodies: map[uint64]int{}, shared: map[string]string{},
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan error, 1),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan error, 1), trouble: make(chan struct{}),
 	}
 	if j.log == nil {
 		j.log = slog.New(slog.DiscardHandler)
@@ -352,6 +353,19 @@ func (j *Journal) Health() error {
 		return fmt.Errorf("%w: a commit has been going on for %v", ErrStuck, time.Since(j.since).Round(time.Second))
 	}
 	return j.health
+}
+
+// setHealth says how the journal is.
+func (j *Journal) setHealth(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case err != nil && j.health == nil:
+		close(j.trouble)
+	case err == nil && j.health != nil:
+		j.trouble = make(chan struct{})
+	}
+	j.health = err
 }
 
 // Failed gives one error, and is then closed, when the disk has failed: what is on it

@@ -204,11 +204,12 @@ func TestSequenceNeverReused(t *testing.T) {
 func TestDeadLetters(t *testing.T) {
 	j := mustOpen(t, t.TempDir())
 	large := bytes.Repeat([]byte("y"), MaxInline+1)
-	a, b := testJob(1, "book", "tell", "move"), testJob(2, "book")
+	a, b := testJob(1, "book", "tell", "copy", "move"), testJob(2, "book")
 	accept(t, j, a, large)
 	accept(t, j, b, []byte("b"))
 	ok(t, j.Result(a.Seq, 0, Result{State: Done}))
 	a.Actions[1] = ActionState{Name: "tell", State: Dead, Attempt: 4, Since: time.Unix(1, 0), Err: "refused", Output: []byte("550")}
+	a.Actions[2].State = Skipped // because of it
 	ok(t, j.Bury(a, "gave up after 24h"))
 	ok(t, j.Bury(b, "removed"))
 	if n := j.DeadCounts(); n["invoices"] != 2 {
@@ -238,10 +239,10 @@ func TestDeadLetters(t *testing.T) {
 	if job.Seq <= b.Seq || job.EventID != a.EventID {
 		t.Errorf("unburied as %+v", job)
 	}
-	if s := []ActionStatus{job.Actions[0].State, job.Actions[1].State, job.Actions[2].State}; !slices.Equal(s, []ActionStatus{Done, Waiting, Waiting}) {
+	if s := []ActionStatus{job.Actions[0].State, job.Actions[1].State, job.Actions[2].State, job.Actions[3].State}; !slices.Equal(s, []ActionStatus{Done, Waiting, Waiting, Waiting}) {
 		t.Errorf("states %v", s)
 	}
-	if x := job.Actions[1]; x.Attempt != 0 || !x.Since.IsZero() {
+	if x := job.Actions[1]; x.Attempt != 1 || !x.Since.IsZero() {
 		t.Errorf("action starts with %+v", x)
 	}
 	if _, err := j.Unbury(l.ID); !errors.Is(err, ErrNoLetter) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -41,8 +40,8 @@ func (j *Journal) DeadLetters() ([]DeadLetter, error) {
 }
 
 // Unbury makes a dead letter a job again, durably: under a new Seq and the same
-// event id, its dead actions waiting as if never tried. Actions that are done or
-// skipped stay so, as does a finish that has begun.
+// event id. What is done stays done, as does a finish that has begun; all other
+// actions, those skipped because of the failure too, wait for a first attempt.
 func (j *Journal) Unbury(id string) (*Job, error) {
 	seq, err := j.letter(id)
 	if err != nil {
@@ -60,8 +59,8 @@ func (j *Journal) Unbury(id string) (*Job, error) {
 		return nil, fmt.Errorf("%w: %s", ErrNoLetter, id)
 	}
 	for i := range job.Actions {
-		if a := &job.Actions[i]; a.State == Dead || a.State == Waiting {
-			a.State, a.Attempt, a.Next, a.Since = Waiting, 0, time.Time{}, time.Time{}
+		if a := &job.Actions[i]; a.State != Done {
+			*a = ActionState{Name: a.Name, Attempt: 1, Saved: a.Saved}
 		}
 	}
 	c, err := j.unbury(seq, job)

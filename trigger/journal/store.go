@@ -70,6 +70,21 @@ func (c *Commit) finish(err error) {
 	close(c.done)
 }
 
+// wait waits for the end, and says whether it came before trouble.
+func (c *Commit) wait(trouble <-chan struct{}) bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+	}
+	select {
+	case <-c.done:
+		return true
+	case <-trouble:
+		return false
+	}
+}
+
 // Done is closed when the mutation is durable, or can no longer be: look at Err.
 // It stays open as long as the journal still tries.
 func (c *Commit) Done() <-chan struct{} { return c.done }

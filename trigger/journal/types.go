@@ -80,7 +80,7 @@ const (
 type ActionState struct {
 	Name    string
 	State   ActionStatus
-	Attempt int       // attempts begun
+	Attempt int       // number of the attempt under way, or of the next one, from 1; the caller counts
 	Next    time.Time // earliest next attempt; zero: at once
 	Since   time.Time // start of the first attempt, for give_up_after
 	Saved   []string  // absolute paths of files made

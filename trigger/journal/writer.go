@@ -219,23 +219,17 @@ func merge(a, b []*op) []*op {
 }
 
 func (w *writer) shortOf(err error) {
-	j := w.j
-	j.mu.Lock()
-	j.health = err
-	j.mu.Unlock()
+	w.j.setHealth(err)
 	if !w.short {
 		w.short = true
-		j.log.Error("journal waits for disk space", "err", err)
+		w.j.log.Error("journal waits for disk space", "err", err)
 	}
 }
 
 func (w *writer) recovered() {
-	j := w.j
 	w.short, w.restFirst, w.backoff = false, false, retryFirst
-	j.mu.Lock()
-	j.health = nil
-	j.mu.Unlock()
-	j.log.Info("journal has disk space again")
+	w.j.setHealth(nil)
+	w.j.log.Info("journal has disk space again")
 }
 
 // abandon ends what is left.
