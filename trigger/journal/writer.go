@@ -166,10 +166,10 @@ func (w *writer) run(group []*op, all, closing bool) bool {
 	err := w.j.commit(group)
 	switch {
 	case err == nil:
-		w.j.report(group)
 		if all && w.short {
 			w.recovered()
 		}
+		w.j.report(group)
 		return true
 	case isFull(err):
 		w.j.errors.Add(1)
