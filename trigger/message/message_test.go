@@ -6,9 +6,12 @@ import (
 	"encoding/json"
 	"io"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/text/encoding"
 
 	"mailtrigger/codepage"
 )
@@ -156,6 +159,49 @@ func TestDefectsDocumented(t *testing.T) {
 	for _, word := range codepage.Defects {
 		if Defects[word] == "" {
 			t.Errorf("%q has no sentence", word)
+		}
+	}
+}
+
+// panics is an encoding as none should be.
+type panics struct{ encoding.Encoding }
+
+func (panics) NewDecoder() *encoding.Decoder { panic("no decoder") }
+
+// TestRawFallback makes reading panic, by a page that cannot decode, and holds
+// it to its last promise.
+func TestRawFallback(t *testing.T) {
+	broken := Options{Policy: codepage.Policy{Page: &codepage.Page{Name: "broken", Encoding: panics{}}, Mode: codepage.Override}}
+	for _, raw := range []string{"Subject: x\n\nwords \xff", "Subject: x\n\nwörds"} {
+		m := Parse([]byte(raw), broken)
+		if !strings.Contains(m.Text, "rds") || !reflect.DeepEqual(m.Defects, []string{DefectRaw}) || m.Size != int64(len(raw)) || m.From == nil {
+			t.Errorf("%+v", m)
+		}
+		if b, err := json.Marshal(m); err != nil || !strings.Contains(string(b), "rds") {
+			t.Errorf("%s, %v", b, err)
+		}
+	}
+	m := ParseHeader([]byte("Subject: gr\xfcn\n\nwords"), broken)
+	if m.Headers == nil || m.Size == 0 {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestAllocation holds the memory of reading to the message's text: a big
+// attachment costs nothing, and a small message little.
+func TestAllocation(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		raw  []byte
+		most uint64
+	}{{"small", smallMail(), 64 << 10}, {"5 MB", bigMail(), 64 << 10}} {
+		Parse(c.raw, Options{}) // what is made once is not counted
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		m := Parse(c.raw, Options{})
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > c.most || len(m.Attachments) != 1 {
+			t.Errorf("%s: %d bytes allocated", c.name, n)
 		}
 	}
 }
