@@ -218,7 +218,7 @@ func fill(b *bytes.Buffer, size int, unit string) []byte {
 }
 
 // hostileSize is small by default, for the time all shapes take; the promise is for all sizes.
-var hostileSize = flag.Int("hostile-size", 4, "megabytes of each hostile message")
+var hostileSize = flag.Int("hostile-size", 2, "megabytes of each hostile message")
 
 // TestHostile holds reading to its promise: at most 2 s, four times the
 // message's size or 32 MiB of memory, no panic, no lost message. Memory is
