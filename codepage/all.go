@@ -4,6 +4,7 @@ import "strings"
 
 // Info is a row of the table of code pages, for people.
 type Info struct {
+	Name      string   `json:"name,omitempty"`   // canonical, as Page.Name; "" for a few refused ones
 	Number    int      `json:"number,omitempty"` // Windows number; 0 if none
 	DotNet    string   `json:"dotnet,omitempty"` // .NET name, "" if none
 	IANA      []string `json:"iana,omitempty"`   // IANA's names, the preferred one first
@@ -19,7 +20,7 @@ func All() []*Info {
 	all := make([]*Info, 0, len(entries))
 	for i := range entries {
 		e := &entries[i]
-		info := &Info{Number: e.Number, Title: e.Title, IANA: strings.Fields(e.iana), Also: strings.Fields(e.also), Why: e.why()}
+		info := &Info{Name: e.Name, Number: e.Number, Title: e.Title, IANA: strings.Fields(e.iana), Also: strings.Fields(e.also), Why: e.why()}
 		switch e.Number {
 		case 0, 50229, 50930, 50933, 50935, 50937, 50939, 51950: // named by IANA, IBM or custom
 		default:

@@ -141,6 +141,22 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestAll(t *testing.T) {
+	for _, info := range All() {
+		page, err := Lookup(info.Name)
+		switch {
+		case info.Supported != (info.Page != nil) || !info.Supported && info.Why == "":
+			t.Errorf("%+v", info)
+		case info.Supported && (err != nil || !strings.EqualFold(page.Name, info.Name)):
+			t.Errorf("%s finds %v, %v", info.Name, page, err)
+		case !info.Supported && err == nil:
+			t.Errorf("%s is refused, but finds %v", info.Name, page)
+		case info.Number == 0 && info.DotNet != "":
+			t.Errorf("%s has a .NET name without a number", info.Name)
+		}
+	}
+}
+
 func TestRef(t *testing.T) {
 	var r Ref
 	if err := r.UnmarshalText([]byte("28605")); err != nil || r.Name != "iso-8859-15" {
