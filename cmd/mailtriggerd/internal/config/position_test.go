@@ -35,10 +35,19 @@ on = true
 [x] # 26
 "ends in quotes" = """a""""" # 27
 date = 2027-01-01 10:00:00 # 28
-last = 0x1F`
+last = 0x1F
+fold = """a \
+  b"""
+after = 1 # 32`
 
 func TestLocate(t *testing.T) {
-	root, err := locate(strings.ReplaceAll(places, "\n", "\r\n"))
+	for _, end := range []string{"\n", "\r\n"} {
+		testLocate(t, strings.ReplaceAll(places, "\n", end))
+	}
+}
+
+func testLocate(t *testing.T, text string) {
+	root, err := locate(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +55,7 @@ func TestLocate(t *testing.T) {
 	for path, line := range map[string]int{
 		"top": 2, "a": 3, "a.b.c": 4, `a.quoted "key"`: 5, "a.d": 8, "a.d[0]": 9, "a.d[1].e": 11, "a.d[1].f.g[0]": 11, "a.d[2]": 12,
 		"a.literal": 15, "a.list[0]": 16, "a.list[0].n": 17, "a.list[0].sub": 18, "a.list[0].sub.n": 19, "a.list[1].n": 21,
-		"a.list[1].sub[0].n": 23, "x.y.z.on": 25, "x": 26, "x.ends in quotes": 27, "x.date": 28, "x.last": 29,
+		"a.list[1].sub[0].n": 23, "x.y.z.on": 25, "x": 26, "x.ends in quotes": 27, "x.date": 28, "x.last": 29, "x.fold": 30, "x.after": 32,
 	} {
 		at, rest := n.find(path)
 		if rest != "" || at.line != line {
