@@ -11,7 +11,9 @@ import (
 
 // keepDescriptors marks every descriptor but 0, 1 and 2 so that no command gets it.
 // Go's own are marked already; this is for those the daemon was itself started with.
-var keepDescriptors = sync.OnceFunc(func() {
+var keepDescriptors = sync.OnceFunc(markDescriptors)
+
+func markDescriptors() {
 	if unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return
 	}
@@ -24,4 +26,4 @@ var keepDescriptors = sync.OnceFunc(func() {
 			unix.CloseOnExec(fd)
 		}
 	}
-})
+}

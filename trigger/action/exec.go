@@ -204,6 +204,7 @@ func (a *Exec) input(e *event.Event) ([]byte, error) {
 }
 
 // environ returns the whole environment of the command: nothing else of the daemon's.
+// Where a name is there twice the last counts, as os/exec has it.
 func (a *Exec) environ(e *event.Event, file string) []string {
 	env := []string{"PATH=" + cmp.Or(os.Getenv("PATH"), "/usr/local/bin:/usr/bin:/bin")}
 	pass := func(name string) {
@@ -220,23 +221,7 @@ func (a *Exec) environ(e *event.Event, file string) []string {
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		env = append(env, name+"="+a.Env[name])
 	}
-	return lastOfEach(append(env, e.Environ(file)...))
-}
-
-// lastOfEach drops variables that a later one of the same name replaces.
-func lastOfEach(env []string) []string {
-	last := map[string]int{}
-	for i, v := range env {
-		name, _, _ := strings.Cut(v, "=")
-		last[name] = i
-	}
-	kept := env[:0:0]
-	for i, v := range env {
-		if name, _, _ := strings.Cut(v, "="); last[name] == i {
-			kept = append(kept, v)
-		}
-	}
-	return kept
+	return append(env, e.Environ(file)...)
 }
 
 // Describe implements Local: the argument vector as a JSON array, one line a run.

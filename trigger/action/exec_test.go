@@ -307,27 +307,6 @@ func TestExecHugeOutput(t *testing.T) {
 	}
 }
 
-// TestExecDescriptors proves that a command gets no descriptor but 0, 1 and 2, though
-// the daemon itself was started with some.
-func TestExecDescriptors(t *testing.T) {
-	if _, err := os.Stat("/proc/self/fd"); err != nil {
-		t.Skip("there is no /proc on this system to look into")
-	}
-	keepDescriptors() // as at the first command of the daemon
-	f, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r := newRun(t)
-	a := sh(t, `i=0; while [ $i -lt 300 ]; do [ -e /proc/$$/fd/$i ] && echo $i; i=$((i+1)); done; true`)
-	got := a.Run(t.Context(), r)
-	wantDone(t, got)
-	if fds := strings.Fields(string(got.Output)); strings.Join(fds, " ") != "0 1 2" {
-		t.Errorf("descriptors of the command: %v", fds)
-	}
-}
-
 func TestExecNewSession(t *testing.T) {
 	got := sh(t, `read -r line </proc/$$/stat; echo "$$ ${line#*) }"`).Run(t.Context(), newRun(t))
 	wantDone(t, got)

@@ -141,6 +141,22 @@ func TestTemplateCheck(t *testing.T) {
 	}
 }
 
+func TestGroups(t *testing.T) {
+	for _, d := range []Definition{
+		&Exec{Command: []string{"x", "{{.Match.b}}", "{{.Match.a}}{{.Match.b}}"}},
+		&Webhook{URL: "http://x.example/?{{.Match.a}}", Body: "{{.Match.b}}", Headers: map[string]string{"x": "{{.Match.b}}"}},
+		&Save{Place: Place{Directory: "/x", Subdirectory: "{{.Match.a}}", FileName: "{{.Match.b}}"}},
+		&SaveAttachments{Place: Place{Directory: "/x", Subdirectory: "{{.Match.a}}", FileName: "{{.Match.b}}"}},
+	} {
+		if got := strings.Join(Groups(ready(t, d)), " "); got != "a b" {
+			t.Errorf("%T: groups %q", d, got)
+		}
+	}
+	if got := Groups(ready(t, &Delete{})); got != nil {
+		t.Errorf("groups of delete %q", got)
+	}
+}
+
 func TestTemplateAtOnce(t *testing.T) {
 	x, err := newText(`{{header "Subject"}}{{range 3}}.{{end}}`, maxText, "query")
 	if err != nil {

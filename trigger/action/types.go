@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -61,3 +62,36 @@ func Later(name string) bool {
 	}
 	return false
 }
+
+// Groups returns the names of the groups of "matches" conditions that a Definition's
+// templates use as .Match.NAME, sorted, once it is validated. A template that names a group
+// which its event does not have fails for good.
+func Groups(d Definition) []string {
+	t, ok := d.(interface{ texts() []*text })
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, x := range t.texts() {
+		if x != nil {
+			names = append(names, x.names...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (a *Exec) texts() []*text { return a.args }
+
+func (a *Webhook) texts() []*text {
+	list := []*text{a.body}
+	if a.address != nil {
+		list = append(list, a.address.query)
+	}
+	for _, t := range a.headers {
+		list = append(list, t)
+	}
+	return list
+}
+
+func (p *Place) texts() []*text { return []*text{p.subdirectory, p.name} }

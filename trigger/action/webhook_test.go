@@ -187,7 +187,7 @@ func TestWebhookSecretsAreHidden(t *testing.T) {
 	dead.Close()
 	echo := server(t, func(w http.ResponseWriter, q *http.Request) {
 		w.WriteHeader(500)
-		fmt.Fprintf(w, "you sent %s and %s to %s", q.Header.Get("Authorization"), q.Header.Get("X-Mine"), q.URL)
+		fmt.Fprintf(w, "you sent %s and %s to %s, %s", q.Header.Get("Authorization"), q.Header.Get("X-Mine"), q.URL, q.URL.Path)
 	})
 	for _, s := range []string{dead.URL, echo.URL} {
 		file := filepath.Join(t.TempDir(), "url")

@@ -1,0 +1,32 @@
+package action
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestExecDescriptors proves that a command gets no descriptor but 0, 1 and 2, though
+// the daemon was itself started with another.
+func TestExecDescriptors(t *testing.T) {
+	a := sh(t, `i=0; while [ $i -lt 300 ]; do [ -e /proc/$$/fd/$i ] && echo $i; i=$((i+1)); done; true`)
+	descriptors := func() []string {
+		got := a.Run(t.Context(), newRun(t))
+		wantDone(t, got)
+		return strings.Fields(string(got.Output))
+	}
+	inherited, err := syscall.Dup(1) // without close-on-exec, as it is with one from outside
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(inherited)
+	if got := descriptors(); !slices.Contains(got, fmt.Sprint(inherited)) {
+		t.Fatalf("the test has no descriptor to hide: %v", got)
+	}
+	markDescriptors()
+	if got := descriptors(); strings.Join(got, " ") != "0 1 2" {
+		t.Errorf("descriptors of the command: %v", got)
+	}
+}
