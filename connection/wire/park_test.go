@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 )
 
 // EXISTS behind SELECT's tagged OK, in the same record: the server will not say it again.
@@ -95,24 +94,26 @@ func TestNoFalseWake(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			loops(t, func(t *testing.T, k *Parker) {
-				go1 := make(chan struct{})
+				heard := make(chan struct{})
 				c, _ := pair(t, func(s *server) {
 					s.login("")
 					tag := s.tag("IDLE")
-					s.put(test.text)
-					<-go1
+					s.put(test.text + "* OK [XHEARD] .\r\n")
 					s.done(tag)
 					s.drain()
 				})
-				l := open(t, c, nil)
+				l := open(t, c, &LinkOptions{OnStatus: func(st Status) {
+					if st.Code == "XHEARD" {
+						close(heard)
+					}
+				}})
 				woken := make(chan Wake, 2)
 				p := k.Park(l, idleOptions, func(w Wake) { woken <- w })
 				select {
 				case w := <-woken:
-					t.Errorf("woken: %v %v", w.Reason, w.Err)
-				case <-time.After(100 * time.Millisecond):
+					t.Fatalf("woken: %v %v", w.Reason, w.Err)
+				case <-heard:
 				}
-				close(go1)
 				p.Interrupt()
 				p.Interrupt()
 				expect(t, await(t, p, woken), Interrupted)

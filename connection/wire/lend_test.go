@@ -1,0 +1,154 @@
+package wire
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// While lent: a server that says nothing, and one that stops in mid-literal, each
+// within the progress timeout, which does not run while nothing is due.
+func TestProgressTimeout(t *testing.T) {
+	for _, reply := range []string{"", "* 1 FETCH (UID 5 BODY[] {10}\r\nabc", "* LIST"} {
+		synctest.Test(t, func(t *testing.T) {
+			client, srv := net.Pipe()
+			defer srv.Close()
+			go func() {
+				s := &server{t, srv, nil, bufio.NewReader(srv)}
+				s.login("")
+				s.tag("UID FETCH")
+				s.put(reply)
+			}()
+			l := NewLink(client, nil)
+			l.SetProgressTimeout(20 * time.Second)
+			cl := imapclient.New(l.Lend(""), nil)
+			if err := cl.Login("a", "b").Wait(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := cl.Select("INBOX", nil).Wait(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour) // of fake time: nothing is due
+			start := time.Now()
+			section := &imap.FetchItemBodySection{Peek: true}
+			_, err := cl.Fetch(imap.UIDSetNum(5), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}}).Collect()
+			if err == nil {
+				t.Error("no error")
+			}
+			e := (*TimeoutError)(nil)
+			if !errors.As(l.Err(), &e) || !strings.Contains(e.Error(), "FETCH") {
+				t.Errorf("error %v", l.Err())
+			}
+			if d := time.Since(start); d != 20*time.Second {
+				t.Errorf("after %v", d)
+			}
+			if err := l.Reclaim(cl.Close); !errors.As(err, &e) {
+				t.Errorf("reclaim: %v", err)
+			}
+		})
+	}
+}
+
+// A trickle is progress; a silence behind it is not.
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, srv := net.Pipe()
+		defer srv.Close()
+		go func() {
+			s := &server{t, srv, nil, bufio.NewReader(srv)}
+			s.put(testCaps)
+			tag := s.tag("NOOP")
+			for _, x := range tag + " OK done\r\n" {
+				time.Sleep(15 * time.Second)
+				s.put(string(x))
+			}
+			s.line()
+		}()
+		l := NewLink(client, nil)
+		l.SetProgressTimeout(20 * time.Second)
+		cl := imapclient.New(l.Lend(""), nil)
+		if err := cl.Noop().Wait(); err != nil {
+			t.Error(err)
+		}
+		start := time.Now()
+		if err := cl.Noop().Wait(); err == nil || time.Since(start) != 20*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		l.Reclaim(cl.Close)
+	})
+}
+
+// Nobody reads at the other end: a write ends, too.
+func TestProgressOfWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, srv := net.Pipe()
+		defer srv.Close()
+		l := NewLink(client, nil)
+		l.SetProgressTimeout(20 * time.Second)
+		start := time.Now()
+		_, err := l.Lend("* OK ready").Write([]byte("T1 NOOP\r\n"))
+		e := (*TimeoutError)(nil)
+		if !errors.As(err, &e) || !errors.As(l.Err(), &e) || time.Since(start) != 20*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// Reclaim waits for commands that are outstanding, and gives up a client that
+// does not end because a FETCH of its is not read.
+func TestReclaimWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, srv := net.Pipe()
+		defer srv.Close()
+		go func() {
+			s := &server{t, srv, nil, bufio.NewReader(srv)}
+			s.put(testCaps)
+			tag := s.tag("NOOP")
+			time.Sleep(10 * time.Second)
+			s.put(tag + " OK done\r\n")
+			tag = s.tag("UID FETCH")
+			s.put("* 1 FETCH (UID 5 BODY[] {3}\r\nabc)\r\n" + tag + " OK done\r\n")
+		}()
+		l := NewLink(client, nil)
+		l.SetProgressTimeout(20 * time.Second)
+		cl := imapclient.New(l.Lend(""), nil)
+		if err := cl.WaitGreeting(); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		cl.Noop()
+		if err := l.Reclaim(cl.Close); err != nil || time.Since(start) != 10*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		cl = imapclient.New(l.Lend(testBack), nil)
+		if err := cl.WaitGreeting(); err != nil {
+			t.Fatal(err)
+		}
+		start = time.Now()
+		cmd := cl.Fetch(imap.UIDSetNum(5), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{{Peek: true}}})
+		err := l.Reclaim(cl.Close)
+		if e := (*TimeoutError)(nil); !errors.As(err, &e) || time.Since(start) > time.Minute {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		cmd.Close()
+	})
+}
+
+// A client that gives up the connection by itself ends the link.
+func TestClientCloses(t *testing.T) {
+	l, c := lendCanned(strings.NewReader(""), nil, "")
+	c.Close()
+	if !errors.Is(l.Err(), errClient) {
+		t.Error(l.Err())
+	}
+	if _, err := c.Read(make([]byte, 10)); !errors.Is(err, errClient) {
+		t.Error(err)
+	}
+}
