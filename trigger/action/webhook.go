@@ -15,7 +15,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"mailtrigger/connection/proxy"
@@ -40,7 +39,7 @@ type Webhook struct {
 	address *address         // nil: from URLFrom, anew at each request
 	headers map[string]*text // by canonical name
 	body    *text            // nil: the event
-	client  func() (*http.Client, error)
+	client  *http.Client
 	selection
 }
 
@@ -115,8 +114,14 @@ func (a *Webhook) Validate() []setting.Problem {
 	a.include, found = newMasks("include", a.Include)
 	problems = append(problems, found...)
 	a.types, found = newMasks("types", a.Types)
-	a.client = sync.OnceValues(a.newClient)
-	return append(problems, found...)
+	problems = append(problems, found...)
+	if len(problems) == 0 {
+		var err error
+		if a.client, err = a.newClient(); err != nil {
+			problem("", "%v", err)
+		}
+	}
+	return problems
 }
 
 var headerName = regexp.MustCompile("^[-!#$%&'*+.^_`|~0-9A-Za-z]+$") // RFC 9110, section 5.6.2
@@ -136,6 +141,11 @@ func (a *Webhook) validateHeaders(sample *event.Event) (problems []setting.Probl
 		case "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te":
 			problem("is set by the daemon itself")
 			continue
+		case "Host":
+			if isTemplateText(a.Headers[name]) {
+				problem("is fixed, so that no mail chooses the host")
+				continue
+			}
 		case "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature":
 			if !a.Secret.IsZero() {
 				problem("is set by the signature; leave it out, or leave secret out")
@@ -170,11 +180,7 @@ func (a *Webhook) send(ctx context.Context, r *Run) Result {
 	if result.Err != nil {
 		return result
 	}
-	client, err := a.client()
-	if err != nil {
-		return retry(err)
-	}
-	answer, err := client.Do(q.WithContext(ctx))
+	answer, err := a.client.Do(q.WithContext(ctx))
 	if err != nil {
 		return retry(fmt.Errorf("%s %s: %w", a.Method, a.host(q.URL), a.plainError(ctx, err)))
 	}
@@ -384,11 +390,8 @@ func (a *Webhook) Describe(r *Run) (string, error) {
 // Close lets go of the connections that are kept for the next request. They go by
 // themselves in half a minute.
 func (a *Webhook) Close() error {
-	if a.client == nil {
-		return nil
-	}
-	if c, err := a.client(); err == nil {
-		c.CloseIdleConnections()
+	if a.client != nil {
+		a.client.CloseIdleConnections()
 	}
 	return nil
 }

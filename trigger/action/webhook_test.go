@@ -366,6 +366,7 @@ func TestWebhookValidate(t *testing.T) {
 		{Webhook{URL: "https://x.example/", Body: "{{.Nothing}}"}, "body: template: "},
 		{Webhook{URL: "https://x.example/", Headers: map[string]string{"a b": "x"}}, `headers.a b: "a b" is not the name of a header`},
 		{Webhook{URL: "https://x.example/", Headers: map[string]string{"Content-Length": "1"}}, `headers.Content-Length: is set by the daemon itself`},
+		{Webhook{URL: "https://x.example/", Headers: map[string]string{"host": "{{.Message.Subject}}"}}, `headers.host: is fixed, so that no mail chooses the host`},
 		{Webhook{URL: "https://x.example/", Secret: setting.Source{Literal: setting.NewSecret("no base64!")}}, `secret: is not one of Standard Webhooks`},
 		{Webhook{URL: "https://x.example/", CAFile: "/nonexistent/ca.pem"}, `ca_file: cannot be read: open /nonexistent/ca.pem`},
 		{Webhook{URL: "https://x.example/", Proxy: proxy.Config{Type: "http"}}, `proxy.address: is missing`},
