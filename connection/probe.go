@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"mailtrigger/connection/wire"
@@ -140,7 +141,8 @@ func (c *check) probeSilence(ctx context.Context, cancel context.CancelCauseFunc
 		}
 		e := Encryption{InsecureSkipVerify: true, Ciphers: CiphersLegacy, Versions: versionNames(), Mode: ModeImplicit}
 		err := c.handshake(ctx, &e)
-		if err != nil && remoteAlert(err) == "" {
+		var alert tls.AlertError
+		if err != nil && !errors.As(err, &alert) && !strings.Contains(err.Error(), "remote error: tls:") {
 			return
 		}
 		cancel(&Error{Stage: StageGreeting, Permanent: true, Err: errSpeaksTLS,

@@ -179,6 +179,16 @@ func (s *Server) SetFlags(user, mailbox string, uid uint32, flags ...string) {
 	}
 }
 
+// UIDValidity returns the mailbox's UIDVALIDITY, 0 if there is no such mailbox.
+func (s *Server) UIDValidity(user, name string) uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if box := s.box(user, name); box != nil {
+		return box.validity
+	}
+	return 0
+}
+
 // ResetUIDs gives the mailbox a new UIDVALIDITY and its messages new UIDs from 1
 // on. Sessions in the mailbox hear nothing of it, and nothing more, until they
 // select it again: that is what Dovecot does. It returns the new UIDVALIDITY.

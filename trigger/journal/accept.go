@@ -441,7 +441,6 @@ func (j *Journal) mailboxOf(o *op, key MailboxKey) *mailbox {
 		return m
 	}
 	m := j.newMailbox(key)
-	m.state.FirstSeen = j.now()
 	o.put(bucketMailboxes, be(m.id), encodeMailbox(key, m.state))
 	return m
 }

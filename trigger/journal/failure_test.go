@@ -167,7 +167,7 @@ func everything(t *testing.T, j *Journal) {
 		job.Accepted = when
 	}
 	ok(t, j.Accept(&Batch{
-		Mailboxes: []MailboxUpdate{{Mailbox: inbox, State: MailboxState{UIDValidity: 1, FirstSeen: when}}, {Mailbox: archive, State: MailboxState{FirstSeen: when}}},
+		Mailboxes: []MailboxUpdate{{Mailbox: inbox, State: MailboxState{UIDValidity: 1, Horizon: when}}, {Mailbox: archive, State: MailboxState{Horizon: when}}},
 		Cursors:   []CursorUpdate{{Mailbox: inbox, Trigger: "t", Cursor: Cursor{UID: 4}}, {Mailbox: archive, Trigger: "t", Cursor: Cursor{UID: 9}}},
 		Seen:      []SeenUpdate{{Mailbox: inbox, Seen: hashes}, {Mailbox: archive, Seen: hashes[:5]}},
 		State:     map[string][]byte{"a": []byte("1"), "b": []byte("2")},
@@ -189,7 +189,7 @@ func everything(t *testing.T, j *Journal) {
 	}
 	renamed := MailboxKey{Host: "h", User: "u", Mailbox: "Old"}
 	ok(t, j.Accept(&Batch{
-		Mailboxes: []MailboxUpdate{{Mailbox: renamed, From: inbox, State: MailboxState{UIDValidity: 2, FirstSeen: when}}, {Mailbox: archive, Delete: true}},
+		Mailboxes: []MailboxUpdate{{Mailbox: renamed, From: inbox, State: MailboxState{UIDValidity: 2, Horizon: when}}, {Mailbox: archive, Delete: true}},
 		Cursors:   []CursorUpdate{{Mailbox: renamed, Trigger: "new", Cursor: Cursor{UID: 5}}, {Mailbox: renamed, Trigger: "t", Delete: true}},
 		Updates:   []*Job{a},
 	}))

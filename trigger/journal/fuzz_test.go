@@ -20,7 +20,7 @@ func FuzzRecord(f *testing.F) {
 		encodeJob(job, bodyRef{id: 3, size: 9, crc: 7, spool: true}),
 		encodeJob(&Job{}, bodyRef{}),
 		encodeDead(job, bodyRef{}, "reason", time.Unix(1, 0)),
-		encodeMailbox(inbox, MailboxState{UIDValidity: 1, UIDNext: 2, FirstSeen: time.Unix(5, 0), Held: "h"}),
+		encodeMailbox(inbox, MailboxState{UIDValidity: 1, UIDNext: 2, Horizon: time.Unix(5, 0), Held: "h"}),
 		encodeCursor(Cursor{UIDValidity: 1, UID: 9, Backfill: []Range{{1, 2}}, BackfillPos: 1}),
 		encodeHistory(9, &HistoryEntry{Seq: 9, Outcome: "done", Actions: []HistoryAction{{"a", Done, 1}}}),
 		encodeSeen([]Seen{{1, 2}, {3, 4}}),

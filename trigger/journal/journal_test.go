@@ -85,7 +85,7 @@ func TestAcceptSurvives(t *testing.T) {
 	bodies := [][]byte{small, large, nil, {}}
 	ok(t, j.Accept(&Batch{
 		Jobs: []*Job{a, b, c, d}, Bodies: bodies,
-		Mailboxes: []MailboxUpdate{{Mailbox: inbox, State: MailboxState{UIDValidity: 7, UIDNext: 5, FirstSeen: time.Unix(1e9, 5), Held: "why"}}},
+		Mailboxes: []MailboxUpdate{{Mailbox: inbox, State: MailboxState{UIDValidity: 7, UIDNext: 5, Horizon: time.Unix(1e9, 5), Held: "why"}}},
 		Cursors: []CursorUpdate{{Mailbox: inbox, Trigger: "invoices",
 			Cursor: Cursor{UIDValidity: 7, UID: 4, Backfill: []Range{{1, 2}, {9, 12}}, BackfillPos: 2}}},
 		Seen:  []SeenUpdate{{Mailbox: inbox, Seen: []Seen{{1, 1}, {2, 2}, {3, 3}}}},
@@ -105,7 +105,7 @@ func TestAcceptSurvives(t *testing.T) {
 			}
 		}
 		m, found := j.Mailbox(inbox)
-		if !found || m.UIDNext != 5 || m.Held != "why" || !m.FirstSeen.Equal(time.Unix(1e9, 5)) {
+		if !found || m.UIDNext != 5 || m.Held != "why" || !m.Horizon.Equal(time.Unix(1e9, 5)) {
 			t.Errorf("mailbox %+v", m)
 		}
 		cur, found := j.Cursor(inbox, "invoices")

@@ -160,7 +160,7 @@ func encodeMailbox(k MailboxKey, s MailboxState) []byte {
 	e.mailbox(k)
 	e.uint(uint64(s.UIDValidity))
 	e.uint(uint64(s.UIDNext))
-	e.time(s.FirstSeen)
+	e.time(s.Horizon)
 	e.string(cut(s.Held, MaxErr))
 	return e.seal()
 }
@@ -168,7 +168,7 @@ func encodeMailbox(k MailboxKey, s MailboxState) []byte {
 func decodeMailbox(v []byte) (MailboxKey, MailboxState, error) {
 	d := unseal(kindMailbox, v)
 	k := d.mailbox()
-	s := MailboxState{UIDValidity: d.uint32(), UIDNext: d.uint32(), FirstSeen: d.time(), Held: d.string()}
+	s := MailboxState{UIDValidity: d.uint32(), UIDNext: d.uint32(), Horizon: d.time(), Held: d.string()}
 	return k, s, d.end()
 }
 

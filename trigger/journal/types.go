@@ -27,8 +27,8 @@ type MailboxKey struct{ Host, User, Mailbox string }
 type MailboxState struct {
 	UIDValidity uint32
 	UIDNext     uint32
-	FirstSeen   time.Time
-	Held        string // not empty: collecting is on hold, and why
+	Horizon     time.Time // mail that is not in the identity set and has an INTERNALDATE up to here was there before the first look; zero: there is none
+	Held        string    // not empty: collecting is on hold, and why
 }
 
 // Range is the UIDs from First to Last, both included.
