@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailtrigger/codepage"
@@ -37,7 +38,7 @@ type collector struct {
 	key   journal.MailboxKey
 	log   *slog.Logger
 	feeds []*feed
-	watch *connection.Watch
+	watch atomic.Pointer[connection.Watch] // nil: nobody watches the mailbox (yet)
 
 	// Owned by look.
 	state    journal.MailboxState
@@ -85,24 +86,26 @@ func newCollector(e *Engine, conn *connection.Config, key journal.MailboxKey) *c
 // start watches the mailbox.
 func (c *collector) start() {
 	if len(c.feeds) > 0 {
-		c.watch = c.e.watcher.Watch(c.conn, c.key.Mailbox, c.look)
+		c.watch.Store(c.e.watcher.Watch(c.conn, c.key.Mailbox, c.look))
 	}
 }
 
 // wake asks for a look soon. A mailbox that nobody watches gets a session of its own for it.
 func (c *collector) wake() {
-	if c.watch != nil {
-		c.watch.Wake()
-		return
+	switch w := c.watch.Load(); {
+	case w != nil:
+		w.Wake()
+	case len(c.feeds) == 0:
+		go c.finishAlone()
 	}
-	go c.finishAlone()
 }
 
 func (c *collector) close(ctx context.Context) {
-	if c.watch == nil {
+	w := c.watch.Load()
+	if w == nil {
 		return
 	}
-	if err := c.watch.Close(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := w.Close(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		c.log.Debug("the session did not end cleanly", "err", err)
 	}
 }
@@ -166,8 +169,13 @@ func (c *collector) load(ctx context.Context, mb *connection.Mailbox) error {
 	state, known := c.e.store.Mailbox(c.key)
 	batch := &journal.Batch{}
 	if !known {
-		state = journal.MailboxState{UIDValidity: mb.UIDValidity, UIDNext: mb.UIDNext, FirstSeen: c.e.now()}
+		seen, horizon, err := c.recentMail(ctx, mb)
+		if err != nil {
+			return err
+		}
+		state = journal.MailboxState{UIDValidity: mb.UIDValidity, UIDNext: mb.UIDNext, Horizon: horizon}
 		batch.Mailboxes = append(batch.Mailboxes, journal.MailboxUpdate{Mailbox: c.key, State: state})
+		batch.Seen = append(batch.Seen, journal.SeenUpdate{Mailbox: c.key, Seen: seen})
 	}
 	for _, f := range c.feeds {
 		name := f.runner.rule.cfg.Name
@@ -479,6 +487,7 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 			batch.Jobs, batch.Bodies = append(batch.Jobs, j.rec), append(batch.Bodies, m.raw)
 		}
 		if decided && m != nil {
+			c.e.trace.message(c.conn.Name)
 			seen.Seen = append(seen.Seen, journal.Seen{UID: info.UID, Hash: m.hash})
 			c.state.UIDNext = max(c.state.UIDNext, info.UID+1)
 		}
@@ -617,7 +626,6 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 		if m := out[b.UID]; m != nil {
 			m.info, m.raw, m.hash = b.Info, b.Raw, identityHash(b.Raw, b.Size)
 			got[b.UID] = true
-			c.e.trace.message(c.conn.Name)
 		}
 		return nil
 	})

@@ -3,6 +3,8 @@ package trigger
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"mailtrigger/connection"
 	"mailtrigger/trigger/journal"
@@ -14,6 +16,10 @@ const (
 	holdAbove        = 50 // messages
 	holdAbovePercent = 5  // of the mailbox
 )
+
+// maxRecent is how many messages that are in a mailbox at the first look have
+// their identity recorded, at least.
+const maxRecent = 500
 
 // resync finds known messages again after the UIDs by which they were known are
 // no longer good: UIDVALIDITY has changed, or the server went back in time (a
@@ -57,7 +63,9 @@ func (c *collector) knownMessages() (map[uint64][]uint32, error) {
 	}
 	known := make(map[uint64][]uint32, len(seen))
 	for _, s := range seen {
-		known[s.Hash] = append(known[s.Hash], s.UID)
+		if !slices.Contains(known[s.Hash], s.UID) {
+			known[s.Hash] = append(known[s.Hash], s.UID)
+		}
 	}
 	return known, nil
 }
@@ -71,30 +79,76 @@ func (c *collector) presentMessages(ctx context.Context, mb *connection.Mailbox)
 	}
 	for len(infos) > 0 {
 		n := min(len(infos), 1000)
-		uids := make([]uint32, 0, n)
-		at := make(map[uint32]connection.Info, n)
-		for _, info := range infos[:n] {
-			uids = append(uids, info.UID)
-			at[info.UID] = info
-		}
-		hashes := make(map[uint32]uint64, n)
-		err := mb.FetchHeaders(ctx, uids, identityFields, func(uid uint32, raw []byte) error {
-			hashes[uid] = identityHash(raw, at[uid].Size)
-			return nil
-		})
+		some, err := identify(ctx, mb, infos[:n])
 		if err != nil {
 			return nil, err
 		}
-		for _, uid := range uids {
-			if hash, ok := hashes[uid]; ok {
-				info := at[uid]
-				info.Flags = nil
-				out = append(out, present{info, hash})
-			}
-		}
-		infos = infos[n:]
+		out, infos = append(out, some...), infos[n:]
 	}
 	return out, nil
+}
+
+// identify returns the messages with their identities; what has gone meanwhile is left out.
+func identify(ctx context.Context, mb *connection.Mailbox, infos []connection.Info) ([]present, error) {
+	if len(infos) == 0 {
+		return nil, nil
+	}
+	uids := make([]uint32, 0, len(infos))
+	at := make(map[uint32]connection.Info, len(infos))
+	for _, info := range infos {
+		uids = append(uids, info.UID)
+		at[info.UID] = info
+	}
+	hashes := make(map[uint32]uint64, len(infos))
+	err := mb.FetchHeaders(ctx, uids, identityFields, func(uid uint32, raw []byte) error {
+		hashes[uid] = identityHash(raw, at[uid].Size)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]present, 0, len(infos))
+	for _, uid := range uids {
+		if hash, ok := hashes[uid]; ok {
+			info := at[uid]
+			info.Flags = nil
+			out = append(out, present{info, hash})
+		}
+	}
+	return out, nil
+}
+
+// recentMail returns the identities of the mail that is in the mailbox at the
+// first look, of the newest at least, and up to which INTERNALDATE there is more
+// that is not in the list (zero: there is none). The server's dates are compared
+// with each other only, never with a clock of ours.
+func (c *collector) recentMail(ctx context.Context, mb *connection.Mailbox) (seen []journal.Seen, horizon time.Time, err error) {
+	if mb.Exists == 0 {
+		return nil, horizon, nil
+	}
+	bottom := mb.UIDNext
+	for width := uint32(maxRecent); bottom > 1 && len(seen) < maxRecent; width *= 2 {
+		top := bottom - 1
+		bottom = max(bottom, width+1) - width
+		infos, err := mb.ListRange(ctx, bottom, top)
+		if err != nil {
+			return nil, horizon, err
+		}
+		some, err := identify(ctx, mb, infos)
+		if err != nil {
+			return nil, horizon, err
+		}
+		for _, p := range some {
+			seen = append(seen, journal.Seen{UID: p.info.UID, Hash: p.hash})
+			if horizon.IsZero() || p.info.InternalDate.Before(horizon) {
+				horizon = p.info.InternalDate
+			}
+		}
+	}
+	if bottom <= 1 {
+		horizon = time.Time{}
+	}
+	return seen, horizon, nil
 }
 
 // A comparison result: for each message present now the UID it was known by (0:
@@ -112,7 +166,7 @@ func (c *collector) compare(known map[uint64][]uint32, now []present) resynced {
 		case len(uids) > 0:
 			r.old[i] = uids[0]
 			known[p.hash] = uids[1:]
-		case p.info.InternalDate.After(c.state.FirstSeen):
+		case c.state.Horizon.IsZero() || p.info.InternalDate.After(c.state.Horizon):
 			r.isNew[i] = true
 			r.newer++
 		}

@@ -34,8 +34,8 @@ func (e *Engine) Triggers() []TriggerStatus {
 func (e *Engine) Watches() []connection.Status {
 	out := make([]connection.Status, 0, len(e.collectors))
 	for _, c := range e.collectors {
-		if c.watch != nil {
-			out = append(out, c.watch.Status())
+		if w := c.watch.Load(); w != nil {
+			out = append(out, w.Status())
 		}
 	}
 	return out
