@@ -149,8 +149,9 @@ func (o *origin) decoded() []byte {
 	if o.encoding == identity {
 		return o.bytes()
 	}
-	d := newDecoder(o.encoding, o.bytes())
-	var b []byte
+	src := o.bytes()
+	d := newDecoder(o.encoding, src)
+	b := make([]byte, 0, decodedSize(o.encoding, src)+step)
 	for {
 		n := len(b)
 		if b = d.next(b); len(b) == n {

@@ -103,3 +103,37 @@ func FuzzDate(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTNEF gives Parse a winmail.dat that is not encoded, and the readers of
+// RTF what it may hold.
+func FuzzTNEF(f *testing.F) {
+	corpus(f, func(name string, raw []byte) {
+		if !strings.HasPrefix(name, "outlook-winmail") {
+			return
+		}
+		m := Parse(raw, Options{})
+		for i := range m.Attachments {
+			for o := m.Attachments[i].origin; o != nil; o = o.outer {
+				f.Add(o.decoded())
+			}
+		}
+	})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m := Parse(append([]byte("Content-Type: application/ms-tnef\n\n"), data...), Options{})
+		if slices.Contains(m.Defects, DefectRaw) {
+			t.Fatal("gave up")
+		}
+		for i := range m.Attachments {
+			a := &m.Attachments[i]
+			if n, err := io.Copy(io.Discard, a.Open()); err != nil || n != a.Size {
+				t.Errorf("opened %d bytes of %d, %v", n, a.Size, err)
+			}
+		}
+		if s, _ := rtfText(decompressRTF(data, MaxRTF)); !utf8.ValidString(s) {
+			t.Errorf("%q", s)
+		}
+		if s, _ := rtfText(data); !utf8.ValidString(s) {
+			t.Errorf("%q", s)
+		}
+	})
+}

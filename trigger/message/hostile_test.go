@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"runtime"
@@ -184,6 +185,18 @@ var hostile = []struct {
 	htmlOf("line breaks and text", "<br>x"), htmlOf("quotes nested", "<blockquote>x"), htmlOf("list items", "<li>"), htmlOf("rules", "<hr>"),
 	htmlOf("preformatted", "<pre>\n\n\nx"), htmlOf("entities", "&amp;"), htmlOf("entities open", "&a"), htmlOf("longest entities", "&nGt;"),
 	htmlOf("images", `<img alt="x">`), htmlOf("images with a bad attribute", `<img alt alt alt alt alt alt>`), htmlOf("cids", "cid:"), htmlOf("meta", "<meta charset "),
+	{"TNEF of compressed RTF, many", func(size int) []byte {
+		rtf := []byte("\x00\x00\x00\x00\xff\xff\xff\x7fLZFu\x00\x00\x00\x00")
+		for len(rtf) < size/500 {
+			rtf = append(rtf, "\xff\x00\x0f\x00\x0f\x00\x0f\x00\x0f\x00\x0f\x00\x0f\x00\x0f\x00\x0f"...)
+		}
+		props := append([]byte("\x01\x00\x00\x00\x02\x01\x09\x10\x01\x00\x00\x00"), binary.LittleEndian.AppendUint32(nil, uint32(len(rtf)))...)
+		props = append(append(props, rtf...), 0, 0, 0)
+		tnef := append([]byte("\x78\x9f\x3e\x22\x01\x00\x01\x03\x90\x06\x00"), binary.LittleEndian.AppendUint32(nil, uint32(len(props)))...)
+		tnef = append(append(tnef, props...), 0, 0)
+		b := bytes.NewBufferString("Content-Type: multipart/mixed; boundary=b\n\n")
+		return fill(b, size, "--b\nContent-Type: application/ms-tnef\nContent-Transfer-Encoding: base64\n\n"+encode64(string(tnef)))
+	}},
 	{"TNEF of nothing", func(size int) []byte {
 		var b bytes.Buffer
 		b.Write([]byte{0x78, 0x9f, 0x3e, 0x22, 1, 0})

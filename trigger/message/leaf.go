@@ -13,8 +13,8 @@ type fragment struct {
 	page              CodePage
 }
 
-// budget is how many bytes of text may still be taken.
-type budget struct{ text, html int }
+// budget is how many bytes of text may still be taken, and of RTF be unpacked.
+type budget struct{ text, html, rtf int }
 
 // contentType reads the Content-Type field (RFC 2045, section 5.2: plain text
 // where there is none or it makes no sense).

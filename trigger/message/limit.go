@@ -27,6 +27,8 @@ const (
 	MaxAddresses = 10000
 	// MaxText is how many bytes the text, and again the HTML, may have.
 	MaxText = 8 << 20
+	// MaxRTF is how many bytes of compressed RTF are unpacked.
+	MaxRTF = 2 << 20
 	// MaxName is how many bytes an attachment's name, type or content id may have.
 	MaxName = 4 << 10
 	// MaxDecoded is how many bytes of parts that have to be decoded to be looked

@@ -143,7 +143,7 @@ type reader struct {
 }
 
 func newReader(opts Options) *reader {
-	return &reader{opts: opts, m: &Message{}, budget: budget{text: MaxText, html: MaxText}}
+	return &reader{opts: opts, m: &Message{}, budget: budget{text: MaxText, html: MaxText, rtf: MaxRTF}}
 }
 
 // message finishes: no nil slice, defects sorted.

@@ -65,6 +65,17 @@ func (w *walker) tnefText(t *tnef) {
 		f.plain, f.hasPlain = lines(strings.TrimRight(t.string(t.body), "\x00")), true
 		f.plain, _ = cut(f.plain, w.budget.text)
 		f.page = CodePage{t.page.Name, "declared in winmail.dat"}
+	} else if !t.html.ok() {
+		b := decompressRTF(t.rtf, w.budget.rtf)
+		w.budget.rtf -= len(b)
+		s, isHTML := rtfText(b)
+		if isHTML {
+			f.html, _ = cut(s, w.budget.html)
+		} else {
+			f.plain, _ = cut(s, w.budget.text)
+		}
+		f.hasPlain, f.hasHTML = f.plain != "", f.html != ""
+		f.page = CodePage{t.page.Name, "declared in winmail.dat"}
 	}
 	if t.html.ok() && w.budget.html > 0 {
 		s, c, _ := w.text(metaCharset(t.html.bytes), t.html.bytes, w.budget.html)
@@ -84,6 +95,7 @@ type tnef struct {
 	page  *codepage.Page // of strings that are not Unicode
 	body  tnefText
 	html  tnefText
+	rtf   []byte // compressed
 	files []tnefFile
 }
 
@@ -176,6 +188,7 @@ func (t *tnef) read(begin, end, depth int) bool {
 const (
 	mapiBody         = 0x1000
 	mapiHTML         = 0x1013
+	mapiRTF          = 0x1009
 	mapiAttachData   = 0x3701
 	mapiAttachName   = 0x3704
 	mapiAttachLong   = 0x3707
@@ -235,6 +248,8 @@ func (t *tnef) property(id, kind uint16, begin, end int, file, depth int) {
 			t.body = s
 		case id == mapiHTML:
 			t.html = s
+		case id == mapiRTF:
+			t.rtf = s.bytes
 		}
 		return
 	}

@@ -127,6 +127,14 @@ func (r *decodeReader) fill() {
 	r.buf, r.off = r.d.next(r.buf[:0]), 0
 }
 
+// decodedSize is how many bytes src has at most when decoded.
+func decodedSize(e transfer, src []byte) int {
+	if e == identity || e == quotedPrintable {
+		return len(src)
+	}
+	return len(src)/4*3 + 3
+}
+
 // decode returns at most limit decoded bytes, and whether that is all. For
 // identity they are src's own. What stands behind the end of base64 is the
 // footer that a list appended: footer says whether it is wanted.
@@ -137,12 +145,8 @@ func (r *reader) decode(e transfer, src []byte, limit int, footer bool) (b []byt
 		}
 		return src, true
 	}
-	size := len(src)
-	if e == base64Encoding {
-		size = len(src)/4*3 + 3
-	}
 	d := newDecoder(e, src)
-	b = make([]byte, 0, min(size, limit)+step)
+	b = make([]byte, 0, min(decodedSize(e, src), limit)+step)
 	for len(b) <= limit {
 		n := len(b)
 		if b = d.next(b); len(b) == n {

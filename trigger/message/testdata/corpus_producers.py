@@ -532,6 +532,24 @@ Content-Transfer-Encoding: base64
 """ + b64(winmail([("a.zip", None, ZIP)], "The text is in here: ä €\r\n")) + "\n",
     text="The text is in here: ä €\n", attachments=[att("a.zip", ZIP, content_type="application/zip")])
 
+msg("outlook-winmail-rtf", """From: old.outlook@example.com
+Subject: rtf in tnef
+MIME-Version: 1.0
+Content-Type: application/ms-tnef; name=winmail.dat
+Content-Transfer-Encoding: base64
+
+""" + b64(winmail([], None, rb"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}\pard Sch\'f6ne Gr\'fc\'dfe,\par \b Anna\b0\par}")) + "\n",
+    text="Schöne Grüße,\nAnna\n", names=["winmail.dat"], inline=[True], defects=[])
+
+msg("outlook-winmail-html-in-rtf", """From: old.outlook@example.com
+Subject: html in rtf in tnef
+MIME-Version: 1.0
+Content-Type: application/ms-tnef; name=winmail.dat
+Content-Transfer-Encoding: base64
+
+""" + b64(winmail([("b.pdf", None, PDF)], None, rb"{\rtf1\ansi\ansicpg1252\fromhtml1 {\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 Gr\'fc\'dfe{\*\htmltag84 &amp;}mehr\htmlrtf }\htmlrtf0{\*\htmltag72 </p>}}")) + "\n",
+    html="<p>Grüße&amp;mehr</p>", text="Grüße&mehr\n", names=["b.pdf"], defects=[])
+
 msg("outlook-winmail-broken", """From: old.outlook@example.com
 Subject: broken tnef
 MIME-Version: 1.0
