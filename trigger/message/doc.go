@@ -15,7 +15,9 @@
 //   - leaf.go decides whether a leaf is text or an attachment;
 //   - transfer.go undoes base64, quoted-printable and uuencode as a stream;
 //   - charset.go, word.go, parameter.go, address.go and date.go make characters of bytes;
-//   - flowed.go and html.go make readable text of the text.
+//   - flowed.go and html.go make readable text of the text;
+//   - uu.go and tnef.go (with rtf.go) take files and text out of what mail was
+//     before MIME, and out of winmail.dat.
 //
 // An attachment is never held decoded: its size and hash come of one pass over
 // the raw bytes, and Attachment.Open makes another.
