@@ -233,35 +233,8 @@ func shortOrLong(d, lowest time.Duration) string {
 
 // didYouMean returns `; did you mean "x"?` where one of the words is close to s, else "".
 func didYouMean(s string, words []string) string {
-	s = strings.ToLower(s)
-	best, distance := "", max(len(s)/3, 1)+1
-	for _, w := range words {
-		if d := editDistance(s, strings.ToLower(w)); d < distance {
-			best, distance = w, d
-		}
+	if near := setting.DidYouMean(s, words); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// editDistance is the Levenshtein distance in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			next := diagonal
-			if a[i] != b[j] {
-				next = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
+	return ""
 }

@@ -283,6 +283,12 @@ func (c *connector) explainTalk(stage string, err error) *Error {
 		err = dead
 	}
 	switch {
+	case remoteAlert(err) != "":
+		// With TLS 1.3 a server refuses our certificate, or that there is none, only
+		// after our part of the handshake is done.
+		e := &Error{Stage: StageTLS, Err: err}
+		e.Text, e.Hint, e.pin, e.Permanent = c.cfg.Encryption.ExplainTLS(c.cfg.Address, err)
+		return e
 	case errors.As(err, &bye):
 		return serverError(stage, "BYE", bye.Status.Code, bye.Status.Text)
 	case isTimeout(err):
@@ -538,7 +544,6 @@ func (c *connector) session() *session {
 	s := &session{
 		d:     c.d,
 		cfg:   c.cfg,
-		log:   c.d.log.With("connection", c.cfg.Name),
 		link:  c.link,
 		caps:  unique.Make(" " + c.talk.capabilities + " "),
 		since: time.Now(),

@@ -24,6 +24,7 @@ const (
 	StageLogin        = "login"        // authentication
 	StageMailbox      = "mailbox"      // selecting a mailbox and working in it
 	StageIdle         = "idle"         // waiting
+	StageLook         = "look"         // what the LookFunc does, apart from the server
 	StageBudget       = "budget"       // waiting for a free connection to the account
 )
 

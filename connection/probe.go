@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"mailtrigger/connection/wire"
@@ -141,8 +140,7 @@ func (c *check) probeSilence(ctx context.Context, cancel context.CancelCauseFunc
 		}
 		e := Encryption{InsecureSkipVerify: true, Ciphers: CiphersLegacy, Versions: versionNames(), Mode: ModeImplicit}
 		err := c.handshake(ctx, &e)
-		var alert tls.AlertError
-		if err != nil && !errors.As(err, &alert) && !strings.Contains(err.Error(), "remote error: tls:") {
+		if err != nil && remoteAlert(err) == "" {
 			return
 		}
 		cancel(&Error{Stage: StageGreeting, Permanent: true, Err: errSpeaksTLS,

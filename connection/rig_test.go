@@ -16,7 +16,7 @@ import (
 
 // These tests need the rig of real servers:
 //
-//	eval "$(testdata/rig/rig start main plain minimal tls10 tls11 tls12 tls13 expired wronghost selfsigned limit cyrus | sed 's/^/export /')"
+//	eval "$(testdata/rig/rig start main plain minimal tls10 tls11 tls12 tls13 expired wronghost selfsigned mtls limit cyrus | sed 's/^/export /')"
 
 func rigEnv(t *testing.T, name string) string {
 	t.Helper()
@@ -125,6 +125,10 @@ func TestRigCheck(t *testing.T) {
 			steps: "secrets proxy connect!", detail: "refuses connections", hint: "port"},
 		{name: "unknown name", unit: "main", change: func(c *connection.Config) { c.Address = "no-such-host.invalid" },
 			steps: "secrets proxy connect!", detail: "", hint: ""},
+		{name: "no client certificate", unit: "mtls", steps: "secrets proxy connect tls greeting capabilities login!", within: 5 * time.Second},
+		{name: "client certificate", unit: "mtls", change: func(c *connection.Config) {
+			c.Encryption.ClientCertificateFile, c.Encryption.ClientKeyFile = rigEnv(t, "RIG_CLIENT_CERT"), rigEnv(t, "RIG_CLIENT_KEY")
+		}, steps: "secrets proxy connect tls greeting capabilities login mailbox idle"},
 		{name: "closed proxy", unit: "main", change: func(c *connection.Config) {
 			c.Proxy.Type, c.Proxy.Address, c.Proxy.Port = "socks5", "127.0.0.1", 1
 		}, steps: "secrets proxy!", detail: "proxy", hint: "proxy"},

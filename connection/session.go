@@ -3,7 +3,6 @@ package connection
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"time"
 	"unique"
@@ -19,7 +18,6 @@ import (
 type session struct {
 	d       *Dialer
 	cfg     *Config
-	log     *slog.Logger
 	link    *wire.Link
 	caps    unique.Handle[string] // the capabilities, upper case, with a space around each
 	tls     *TLSInfo              // nil without TLS
@@ -162,12 +160,23 @@ func (s *session) explain(err error) *Error {
 		e = serverError(StageMailbox, string(status.Type), string(status.Code), status.Text)
 		e.Refused = true
 	case s.link.Err() != nil:
-		e = &Error{Stage: StageMailbox, Text: lostText(s.link.Err()), Err: s.link.Err()}
+		e = lostError(StageMailbox, s.link.Err())
 	default:
 		e = &Error{Stage: StageMailbox, Text: "the connection broke: " + oneLine(err.Error()), Err: err}
 	}
 	e.Connection = s.cfg.Name
 	return e
+}
+
+// lostError makes an *Error of why a link ended.
+func lostError(stage string, err error) *Error {
+	var bye *wire.ByeError
+	if errors.As(err, &bye) {
+		e := serverError(stage, "BYE", bye.Status.Code, bye.Status.Text)
+		e.Err = err
+		return e
+	}
+	return &Error{Stage: stage, Text: lostText(err), Err: err}
 }
 
 // lostText says how a connection was lost. What wire says of it is good as it is,

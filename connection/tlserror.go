@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"syscall"
 	"time"
@@ -22,12 +23,12 @@ func (e *Encryption) ExplainTLS(address string, err error) (text, hint, pin stri
 	var (
 		verification *tls.CertificateVerificationError
 		record       tls.RecordHeaderError
-		alert        tls.AlertError
 		gap          *versionGapError
 		pinned       *pinError
 	)
+	alert := remoteAlert(err)
 	offered := strings.Join(e.Versions, ", ")
-	versionsHint := fmt.Sprintf("the versions offered were %s: an old server may need versions = [\"TLS1.0\"] or ciphers = \"legacy\", a strict one TLS1.3"+testHint, offered)
+	versionsHint := fmt.Sprintf("the versions offered were %s: an old server may need versions = [\"TLS1.0\"] or ciphers = \"legacy\", a strict one TLS1.3", offered)
 	switch {
 	case errors.As(err, &pinned):
 		text = "the server's certificate is not one of those in pin_sha256"
@@ -55,28 +56,33 @@ func (e *Encryption) ExplainTLS(address string, err error) (text, hint, pin stri
 			return "a web server answers on this port, not an IMAP server", "check address, port and proxy", "", true
 		}
 		return "what answers on this port does not speak TLS", "check address, port and mode", "", true
-	case errors.As(err, &alert):
-		switch uint8(alert) {
-		case 70, 86, 40, 71: // protocol_version, inappropriate_fallback, handshake_failure, insufficient_security
-			return fmt.Sprintf("no TLS version or cipher in common with the server (alert: %s)", alertText(alert)), versionsHint, "", true
-		case 116, 42, 43, 44, 45, 46, 48, 49: // certificate_required, bad_certificate ... access_denied
+	case alert != "":
+		switch {
+		case strings.HasPrefix(alert, "protocol version"), alert == "inappropriate fallback":
+			return fmt.Sprintf("no TLS version in common with the server (alert: %s)", alert), versionsHint + testHint, "", true
+		case alert == "handshake failure", alert == "insufficient security level":
 			if e.ClientCertificateFile == "" {
-				return fmt.Sprintf("the server wants a client certificate (alert: %s)", alertText(alert)),
+				versionsHint += "; or the server wants a client certificate (client_certificate_file)"
+			}
+			return fmt.Sprintf("no TLS version or cipher in common with the server (alert: %s)", alert), versionsHint + testHint, "", true
+		case strings.Contains(alert, "certificate"), alert == "access denied":
+			if e.ClientCertificateFile == "" {
+				return fmt.Sprintf("the server wants a client certificate (alert: %s)", alert),
 					"set client_certificate_file and client_key_file", "", true
 			}
-			return fmt.Sprintf("the server refuses our client certificate (alert: %s)", alertText(alert)),
+			return fmt.Sprintf("the server refuses our client certificate (alert: %s)", alert),
 				"check client_certificate_file: is it of a CA that the server knows, and not expired?", "", true
-		case 112: // unrecognized_name
+		case alert == "unrecognized name":
 			return "the server does not know the name " + e.nameFor(address), "set server_name to a name that it has", "", true
 		}
-		return fmt.Sprintf("the server broke off the handshake (alert: %s)", alertText(alert)), versionsHint, "", false
+		return fmt.Sprintf("the server broke off the handshake (alert: %s)", alert), versionsHint + testHint, "", false
 	case strings.Contains(err.Error(), "selected unsupported protocol version"), strings.Contains(err.Error(), "no supported versions satisfy"):
-		return "no TLS version in common with the server: " + lastText(err), versionsHint, "", true
+		return "no TLS version in common with the server: " + lastText(err), versionsHint + testHint, "", true
 	case strings.Contains(err.Error(), "unconfigured cipher suite"), strings.Contains(err.Error(), "handshake failure"):
 		return "no cipher in common with the server: " + lastText(err), `set ciphers = "legacy" for an old server`, "", true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return "the server closed the connection in the handshake without a word; many servers do so if they have no TLS version or cipher in common with us",
-			versionsHint, "", false
+			versionsHint + testHint, "", false
 	case isTimeout(err):
 		return "the server did not answer the TLS handshake in time", `is it a TLS port? 993 has mode = "implicit", 143 mode = "explicit"`, "", false
 	}
@@ -90,7 +96,19 @@ func (e *Encryption) nameFor(address string) string {
 	return address
 }
 
-func alertText(a tls.AlertError) string { return strings.TrimPrefix(a.Error(), "tls: ") }
+// remoteAlert returns the text of the alert by which the server ended the
+// handshake, or "".
+func remoteAlert(err error) string {
+	var op *net.OpError
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &alert):
+		return strings.TrimPrefix(alert.Error(), "tls: ")
+	case errors.As(err, &op) && op.Op == "remote error" && op.Err != nil:
+		return strings.TrimPrefix(op.Err.Error(), "tls: ")
+	}
+	return ""
+}
 
 // looksPlain reports whether the first bytes are of a line of IMAP (or of SMTP's or POP3's greeting).
 func looksPlain(b []byte) bool {

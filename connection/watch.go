@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailtrigger/connection/wire"
@@ -58,18 +59,21 @@ type Watch struct {
 	closing bool          // Close was called: let nothing new begin
 	retry   retry         // how long to wait, and what was said
 	status  sessionStatus // what Status tells of the session
+
+	// Set by the park loop, which must not wait for mu.
+	proof     atomic.Int64 // when the line was last proven alive, Unix nanoseconds; 0: never
+	roundTrip atomic.Int64 // then, in nanoseconds
+	flapping  atomic.Bool  // sessions end soon after they began, and that is no longer logged
+	upSince   atomic.Int64 // when the session began, Unix nanoseconds
 }
 
 // sessionStatus is what is known of a Watch's session, and of the last one.
 type sessionStatus struct {
-	connectedAt time.Time
-	proof       time.Time
-	roundTrip   time.Duration
-	idle        bool
-	tls         *TLSInfo
-	next        time.Time // when the next connect is due
-	err         *Error    // why there is no session; nil while there is
-	connects    int
+	idle     bool
+	tls      *TLSInfo
+	next     time.Time // when the next connect is due
+	err      *Error    // why there is no session; nil while there is
+	connects int
 }
 
 // Status is what a Watch tells of itself.
@@ -128,8 +132,11 @@ func (w *Watch) Status() Status {
 	s := Status{
 		Connection: w.cfg.Name, Mailbox: w.mailbox, State: w.state, Since: w.since,
 		Connected: w.mb != nil && (w.state == StateLooking || w.state == StateParked),
-		LastProof: w.status.proof, RoundTrip: w.status.roundTrip,
-		TLS: w.status.tls, NextRetry: w.status.next, LastError: w.status.err, Connects: w.status.connects,
+		RoundTrip: time.Duration(w.roundTrip.Load()),
+		TLS:       w.status.tls, NextRetry: w.status.next, LastError: w.status.err, Connects: w.status.connects,
+	}
+	if at := w.proof.Load(); at != 0 {
+		s.LastProof = time.Unix(0, at)
 	}
 	if w.status.connects > 0 {
 		s.Mode = "poll"
@@ -220,11 +227,27 @@ func (w *Watch) end() {
 	close(w.done)
 }
 
-// connectAfter has the Watch connect after wait, or later if the connect rate
-// asks for it. mu is held.
+// connectAfter has the Watch connect after wait. mu is held.
 func (w *Watch) connectAfter(wait time.Duration) {
-	due := time.Now().Add(wait)
-	wait = w.d.rate.ReserveN(due, 1).DelayFrom(time.Now())
+	if wait <= 0 {
+		w.admit()
+		return
+	}
+	w.status.next = time.Now().Add(wait)
+	w.timer = time.AfterFunc(wait, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.admit()
+	})
+}
+
+// admit has the Watch connect as soon as the connect rate allows it. mu is held.
+func (w *Watch) admit() {
+	if w.closing {
+		w.end()
+		return
+	}
+	wait := w.d.rate.Reserve().Delay()
 	w.status.next = time.Now().Add(wait)
 	w.timer = time.AfterFunc(wait, w.connect)
 }
@@ -257,7 +280,8 @@ func (w *Watch) connect() {
 	}
 	w.mu.Lock()
 	w.mb = mb
-	w.status.connectedAt, w.status.tls, w.status.idle = time.Now(), s.tls, s.has("IDLE")
+	w.status.tls, w.status.idle = s.tls, s.has("IDLE")
+	w.upSince.Store(time.Now().UnixNano())
 	w.status.err, w.status.next = nil, time.Time{}
 	w.status.connects++
 	w.become(StateLooking)
@@ -265,8 +289,12 @@ func (w *Watch) connect() {
 	if !w.status.idle {
 		mode = fmt.Sprintf("poll every %s, as the server has no IDLE", time.Duration(w.cfg.Session.PollInterval))
 	}
+	level := slog.LevelInfo
+	if w.flapping.Load() {
+		level = slog.LevelDebug
+	}
 	w.mu.Unlock()
-	w.log.Info("watching", "mode", mode, "messages", mb.Exists)
+	w.log.Log(context.Background(), level, "watching", "mode", mode, "messages", mb.Exists)
 	w.run(wire.Wake{Reason: wire.Rechecked, At: time.Now()})
 }
 
@@ -325,13 +353,15 @@ func (w *Watch) park() {
 	}
 }
 
-// proven is called when the line was proven alive. It must be quick.
+// proven is called by the park loop when the line was proven alive.
 func (w *Watch) proven(at time.Time, roundTrip time.Duration) {
-	w.mu.Lock()
-	w.status.proof, w.status.roundTrip = at, roundTrip
-	w.mu.Unlock()
+	w.proof.Store(at.UnixNano())
+	w.roundTrip.Store(int64(roundTrip))
 	if f := w.d.trace.Proof; f != nil {
 		f(w.cfg.Name, roundTrip)
+	}
+	if w.flapping.Load() && at.Sub(time.Unix(0, w.upSince.Load())) >= healthy && w.flapping.CompareAndSwap(true, false) {
+		w.log.Info("the connection holds again")
 	}
 }
 
@@ -347,7 +377,7 @@ func (w *Watch) woken(wake wire.Wake) {
 	w.mu.Unlock()
 
 	if wake.Err != nil {
-		w.lost(s, &Error{Stage: StageIdle, Text: lostText(wake.Err), Err: wake.Err})
+		w.lost(s, lostError(StageIdle, wake.Err))
 		return
 	}
 	if wake.Reason == wire.Pushed {
@@ -388,13 +418,16 @@ func (w *Watch) lost(s *session, err error) {
 		w.end()
 		return
 	}
-	e := fail(w.cfg.Name, StageMailbox, err)
+	e := fail(w.cfg.Name, StageLook, err)
 	if s != nil && w.d.trace.Error != nil {
 		w.d.trace.Error(w.cfg.Name, e.Stage)
 	}
 	up := time.Duration(0)
 	if s != nil {
 		up = time.Since(s.since)
+	}
+	if up >= healthy {
+		w.flapping.Store(false)
 	}
 	wait := w.retry.next(e, up)
 	w.status.err = e
@@ -406,10 +439,19 @@ func (w *Watch) lost(s *session, err error) {
 	}
 	what := "cannot connect, trying again later"
 	switch {
+	case s != nil && w.retry.attempt == flaps && !w.flapping.Swap(true):
+		what = "connection lost soon after it began, again and again; trying on, and saying no more of it until it holds for a minute"
+		level = slog.LevelWarn
 	case s != nil:
 		what = "connection lost, connecting again"
+		if w.flapping.Load() {
+			level = slog.LevelDebug
+		}
 	case e.Permanent:
 		what = "cannot connect; this needs somebody to change something, and is tried again now and then"
 	}
-	w.log.Log(context.Background(), level, what, "stage", e.Stage, "err", e.short(), "next", time.Until(w.status.next).Round(100*time.Millisecond), "attempt", w.retry.attempt)
+	w.log.Log(context.Background(), level, what, "stage", e.Stage, "err", e.short(),
+		"next", time.Until(w.status.next).Round(100*time.Millisecond), "attempt", w.retry.attempt)
 }
+
+const flaps = 4 // losses in a row that are logged

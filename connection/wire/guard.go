@@ -44,11 +44,11 @@ func (c *lent) step() error {
 func (c *lent) response(h head) error {
 	l := c.link
 	s := &l.scan
-	if !c.greeted {
+	if !c.greeted.Load() {
 		if !h.kind.isState() {
 			return errNotIMAP(s.piece)
 		}
-		c.greeted = true
+		c.greeted.Store(true)
 	}
 	if h.kind != kindTagged && h.kind != kindFetch {
 		c.chatter += headMax // short ones cost time, too
@@ -105,7 +105,7 @@ func (c *lent) part(size int64) (wanted bool, err error) {
 	l := c.link
 	s := &l.scan
 	p := parser{b: s.piece, depth: s.limits.Depth}
-	if !c.greeted {
+	if !c.greeted.Load() {
 		return false, errNotIMAP(s.piece)
 	}
 	if !s.tail {

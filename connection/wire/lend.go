@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,10 +24,10 @@ type lent struct {
 	held    []byte // the tagged reply that follows the numbers
 	search  bool   // there was a SEARCH response
 	fetch   fetch
-	mute    bool  // the rest of the response began before the client came
-	stream  bool  // bytes of the body literal go to the client
-	greeted bool  // the greeting has passed
-	chatter int64 // since the last tagged reply
+	mute    bool        // the rest of the response began before the client came
+	stream  bool        // bytes of the body literal go to the client
+	greeted atomic.Bool // the greeting has passed; read by writers, too
+	chatter int64       // since the last tagged reply
 	fetches int
 
 	reading sync.Mutex // held by Read
@@ -51,7 +52,7 @@ func (l *Link) Lend(greeting string) net.Conn {
 	c := &lent{link: l, mute: l.scan.midway()}
 	l.scan.numbers = nil
 	if greeting != "" {
-		c.greeted = true
+		c.greeted.Store(true)
 		c.out = append([]byte(clean([]byte(greeting), len(greeting))), "\r\n"...)
 	}
 	l.mu.Lock()
@@ -259,7 +260,7 @@ func (c *lent) read(p []byte) (int, error) {
 }
 
 // waits reports whether the server owes something; c.mu is held.
-func (c *lent) waits() bool { return !c.greeted || len(c.sent.commands) > 0 }
+func (c *lent) waits() bool { return !c.greeted.Load() || len(c.sent.commands) > 0 }
 
 // arm sets the time until which there must be progress. The write deadline is
 // renewed with the other, because TLS answers a key update from within Read, and

@@ -85,7 +85,7 @@ func TestJSONNoNullArrays(t *testing.T) {
 
 func TestEnviron(t *testing.T) {
 	e := Sample(KindMessage)
-	got := strings.Join(e.Environ("/tmp/x"), "\n")
+	got := strings.Join(e.Environ("/files/x"), "\n")
 	want := `MAILTRIGGER_EVENT_ID=` + e.ID + `
 MAILTRIGGER_KIND=message
 MAILTRIGGER_ATTEMPT=1
@@ -103,7 +103,7 @@ MAILTRIGGER_SUBJECT=Invoice 2026-001
 MAILTRIGGER_DATE=2026-01-05T09:30:00Z
 MAILTRIGGER_SIZE=611
 MAILTRIGGER_ATTACHMENTS=1
-MAILTRIGGER_FILE=/tmp/x`
+MAILTRIGGER_FILE=/files/x`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
