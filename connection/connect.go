@@ -450,6 +450,9 @@ func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
 			e.Hint = said.Hint
 		}
 	}
+	if r != nil && c.cfg.Encryption.ClientCertificateFile == "" && strings.Contains(strings.ToLower(r.text), "certificate") {
+		e.Hint = "the server may want a client certificate: set client_certificate_file and client_key_file"
+	}
 	if e.refused {
 		c.d.wrong.Failed(host, user, now)
 		if p := c.cfg.presetByAddress(); p != nil && p.Login != "" {

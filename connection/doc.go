@@ -1,2 +1,63 @@
-// Package connection keeps sessions with IMAP servers.
+// Package connection keeps sessions with IMAP servers: through proxies and TLS,
+// for ever, and cheaply.
+//
+// A [Config] says how to reach an account; it is the table [connection.NAME] of the
+// daemon's configuration and can be filled in by hand as well. A [Dialer] makes
+// sessions of it:
+//
+//	cfg := &connection.Config{Name: "office", Preset: "fastmail"}
+//	cfg.Authentication.Username = "ops@example.com"
+//	cfg.Authentication.Password.File = "/etc/ops.password"
+//	cfg.SetDefaults()
+//	if problems := cfg.Validate(); len(problems) > 0 { ... }
+//
+//	d, err := connection.NewDialer(connection.DialerOptions{Log: slog.Default()})
+//	defer d.Close()
+//	w := d.Watch(cfg, "INBOX", func(ctx context.Context, mb *connection.Mailbox, wake wire.Wake) error {
+//		infos, err := mb.List(ctx, last) // what came after the last UID we know
+//		...
+//	})
+//	defer w.Close(ctx)
+//
+// [Dialer.Watch] keeps a session in one mailbox and calls a function whenever there
+// may be something new. [Dialer.Do] is for a single errand. [Dialer.Check] tries a
+// connection step by step and says what is wrong.
+//
+// # What a session is made of
+//
+// Reaching the server (package proxy) and TLS are done here; then a dialogue of
+// our own speaks greeting, capabilities, login (package auth) and ID, as go-imap
+// sends commands of its own accord at that time. From there on package wire has
+// the connection: it lends it to a go-imap client while there is work, behind a
+// guard that bounds what a server may do to us, and parks it otherwise. All of a
+// connect, from reading the secrets to the login, shares one deadline. Each command
+// has the timeout as its longest time without progress, and ten times that in all
+// where no bodies are read; when a time is over, the connection is closed below TLS,
+// which ends whatever waits for it.
+//
+// # Waiting
+//
+// A Watch is connecting, looking, parked or in backoff. Waits between connects are
+// random between 0 and a bound that doubles from 1 s to 5 minutes (full jitter), all
+// connects together keep to DialerOptions.ConnectRate, and only a session that was
+// healthy for a minute starts the doubling afresh. What a server asks for is a
+// lower bound: a minute for [LIMIT], 15 s for [UNAVAILABLE], and Exchange's
+// "Suggested Backoff Time". What is Permanent is tried from every 5 minutes to every
+// hour, a refused login every 20 minutes, and no account sees more than three
+// refused logins within an hour, whatever the number of its connections.
+//
+// # Goroutines
+//
+// The Dialer has those of its wire.Parker: one, and where there is no epoll one for
+// each parked session. A Watch has one while it connects or looks, besides the
+// reader that go-imap runs while it is lent the connection; it has none while
+// parked or in backoff. A LookFunc is called on that goroutine. All end with
+// [Watch.Close] and [Dialer.Close].
+//
+// # Hostile servers
+//
+// What comes from outside is never trusted: names are checked before they go into a
+// command, a body counts only if all of its bytes came, what a server says is made
+// one printable line before it gets into an error, secrets are kept out of errors,
+// and MOVE and EXPUNGE are never used in a way that could take other messages along.
 package connection

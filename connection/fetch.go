@@ -135,7 +135,8 @@ func (m *Mailbox) fetchOnce(ctx context.Context, uids []uint32, options *imap.Fe
 		for msg := cmd.Next(); msg != nil; msg = cmd.Next() {
 			b, complete, err := readBody(msg, options.BodySection[0])
 			if err != nil {
-				cmd.Close()
+				// The connection has ended. cmd.Close would read on in the literal, which
+				// go-imap's own goroutine does by now.
 				return err
 			}
 			if complete && failed == nil {

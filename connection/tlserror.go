@@ -137,7 +137,7 @@ func (e *Encryption) explainCertificate(address string, err *tls.CertificateVeri
 		return "a certificate of the server's chain has expired", "the server's administrator must renew it, or check this machine's clock"
 	case errors.As(err, &host):
 		names := certificateNames(leaf)
-		hint = fmt.Sprintf("set server_name to the name it is for, if that is this server")
+		hint = "set server_name to the name it is for, if that is this server"
 		if len(leaf.DNSNames) > 0 && !strings.Contains(leaf.DNSNames[0], "*") {
 			hint = fmt.Sprintf("set server_name = %q if that is this server", oneLine(leaf.DNSNames[0]))
 		}
