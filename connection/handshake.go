@@ -54,7 +54,7 @@ func (c *connector) explainHandshake(err error) *Error {
 }
 
 // describeTLS says what a handshake has agreed on: version, cipher, chain, expiry.
-func describeTLS(s *tls.ConnectionState) string {
+func (e *Encryption) describeTLS(s *tls.ConnectionState) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", versionName(s.Version), tls.CipherSuiteName(s.CipherSuite))
 	if len(s.PeerCertificates) == 0 {
@@ -78,6 +78,12 @@ func describeTLS(s *tls.ConnectionState) string {
 		}
 	}
 	fmt.Fprintf(&b, "; valid until %s (%d days left)", day(leaf.NotAfter), daysLeft(leaf.NotAfter))
+	switch {
+	case e.InsecureSkipVerify:
+		b.WriteString("; NOT VERIFIED, as insecure_skip_verify is set")
+	case len(e.PinSHA256) > 0:
+		b.WriteString("; pinned")
+	}
 	return b.String()
 }
 

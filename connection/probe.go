@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 
 	"mailtrigger/connection/wire"
@@ -19,15 +20,22 @@ import (
 const (
 	probeAfter = 2 * time.Second // how long a server may be silent before it is asked whether it waits for TLS
 	probeLimit = 5 * time.Second // for one probe
+
+	suggestLimit = 10 * time.Second // for all after a failed step
 )
 
 // suggest returns settings that would help after err.
 func (c *check) suggest(ctx context.Context, err *Error) []string {
+	if isTimeout(err.Err) { // asking again would take as long again
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, suggestLimit)
+	defer cancel()
 	table := "connection." + c.cfg.Name
 	switch {
 	case err.pin != "":
 		return []string{fmt.Sprintf("[%s.encryption]", table), fmt.Sprintf("pin_sha256 = [%q]", err.pin)}
-	case err.Stage == StageConnect:
+	case err.Stage == StageConnect && errors.Is(err, syscall.ECONNREFUSED):
 		return c.otherPort(ctx)
 	case err.Stage == StageGreeting && errors.Is(err, errSpeaksTLS):
 		return []string{fmt.Sprintf("[%s.encryption]", table), `protocol = "tls"`, `mode = "implicit"`}
