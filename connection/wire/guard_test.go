@@ -128,8 +128,8 @@ func TestRewrite(t *testing.T) {
 				if string(got) != test.out {
 					t.Errorf("%s: got %.300q, want %.300q", r.name, got, test.out)
 				}
-				if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-					t.Errorf("%s: error %v (%v), want an end of file", r.name, err, l.Err())
+				if end := l.Err(); err != nil || !errors.Is(end, io.EOF) || errors.Is(end, io.ErrUnexpectedEOF) {
+					t.Errorf("%s: error %v (%v), want an end of file", r.name, err, end)
 				}
 			}
 		})
@@ -336,7 +336,7 @@ func TestBodyIsStreamed(t *testing.T) {
 	const size = 64 << 20
 	l, c := lendCanned(io.MultiReader(strings.NewReader(fmt.Sprintf("* 1 FETCH (UID 5 BODY[] {%d}\r\n", size)), io.LimitReader(&repeat{s: "0123456789"}, size), strings.NewReader(")\r\n")), nil, "T1 UID FETCH 5 BODY.PEEK[]\r\n")
 	got, err := io.Copy(io.Discard, c)
-	if want := int64(size + len(fmt.Sprintf("* 1 FETCH (UID 5 BODY[] {%d}\r\n)\r\n", size))); got != want || !errors.Is(err, io.EOF) {
+	if want := int64(size + len(fmt.Sprintf("* 1 FETCH (UID 5 BODY[] {%d}\r\n)\r\n", size))); got != want || err != nil {
 		t.Errorf("%d bytes, want %d; %v", got, want, err)
 	}
 	if n := cap(l.scan.piece) + cap(l.in); n > 8192 {
@@ -349,14 +349,16 @@ func TestOnStatus(t *testing.T) {
 	opts := &LinkOptions{OnStatus: func(st Status) {
 		got = append(got, fmt.Sprintf("%s %s %s %q %v", st.Type, st.Code, st.Args, st.Text, st.Tagged))
 	}}
-	_, c := lendCanned(strings.NewReader("* ok [uidvalidity 7] x\r\n* NO [ALERT] \x1bfull\r\n* OK Still here\r\nT1 OK [ALERT] down at noon\r\n* BYE [UNAVAILABLE] later\r\n"), opts, "T1 NOOP\r\n")
-	_, err := io.ReadAll(c)
+	l, c := lendCanned(strings.NewReader("* ok [uidvalidity 7] x\r\n* NO [ALERT] \x1bfull\r\n* OK Still here\r\nT1 OK [ALERT] down at noon\r\n* BYE [UNAVAILABLE] later\r\n"), opts, "T1 NOOP\r\n")
+	if _, err := io.ReadAll(c); err != nil {
+		t.Error(err)
+	}
 	want := []string{`OK UIDVALIDITY 7 "x" false`, `NO ALERT  "full" false`, `OK   "Still here" false`, `OK ALERT  "down at noon" true`, `BYE UNAVAILABLE  "later" false`}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q", got)
 	}
 	var bye *ByeError
-	if !errors.As(err, &bye) || !errors.Is(err, io.EOF) || bye.Status.Code != "UNAVAILABLE" {
+	if err := l.Err(); !errors.As(err, &bye) || !errors.Is(err, io.EOF) || bye.Status.Code != "UNAVAILABLE" {
 		t.Errorf("error %v", err)
 	}
 }
@@ -377,7 +379,8 @@ func TestGreeting(t *testing.T) {
 		{"* 1 FETCH (BODY[] {5}\r\nhello)\r\n", "", false},
 	} {
 		l := NewLink(&canned{Reader: strings.NewReader(test.in)}, nil)
-		got, err := io.ReadAll(l.Lend(""))
+		got, _ := io.ReadAll(l.Lend(""))
+		err := l.Err()
 		if string(got) != test.out || test.ok == strings.Contains(fmt.Sprint(err), "not an IMAP server") {
 			t.Errorf("%q: %q, %v", test.in, got, err)
 		}

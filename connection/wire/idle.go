@@ -377,7 +377,8 @@ func (d *idler) write(s string, p phase, now time.Duration) {
 	}
 }
 
-func newTag() string { return "W" + strings.ToLower(rand.Text()[:12]) }
+// newTag is replaced by tests that compare what is sent.
+var newTag = func() string { return "W" + strings.ToLower(rand.Text()[:12]) }
 
 // late ends a link whose server does not answer.
 func (d *idler) late(what string) {

@@ -46,7 +46,8 @@ type lent struct {
 // "* PREAUTH [CAPABILITY IMAP4rev1 IDLE] back".
 //
 // The connection ignores deadlines: SetProgressTimeout rules. Errors that it
-// returns are those of Err. It is an error that ends the link if the client
+// returns are those of Err, but for a plain io.EOF where the server has ended the
+// connection between two responses. It is an error that ends the link if the client
 // closes it outside of Reclaim.
 func (l *Link) Lend(greeting string) net.Conn {
 	c := &lent{link: l, mute: l.scan.midway()}
@@ -186,7 +187,7 @@ func (c *lent) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if err := l.Err(); err != nil {
-			return 0, err
+			return 0, plainEOF(err)
 		}
 		if c.stream && len(l.in) == 0 {
 			if n, err := c.through(p); n > 0 || err != nil {
@@ -245,7 +246,7 @@ func (c *lent) read(p []byte) (int, error) {
 			return n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return 0, l.ended(err)
+			return 0, plainEOF(l.ended(err))
 		}
 		if c.isOff() {
 			return 0, io.EOF
@@ -257,6 +258,15 @@ func (c *lent) read(p []byte) (int, error) {
 			return 0, l.fail(&TimeoutError{waiting, l.timeout})
 		}
 	}
+}
+
+// plainEOF returns io.EOF, which is what go-imap compares with, for an end that is
+// not in the middle of something.
+func plainEOF(err error) error {
+	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return io.EOF
+	}
+	return err
 }
 
 // waits reports whether the server owes something; c.mu is held.
