@@ -171,6 +171,9 @@ func FuzzPark(f *testing.F) {
 					break
 				}
 			}
+			if d.result.Reason == Ended {
+				l.in = nil // nobody will read on
+			}
 			return fmt.Sprintf("%d %v %v %v left %q middle %v\n%s", d.phase, d.result.Reason, d.result.Seen, d.result.Err, l.in, d.phase == phaseOver || l.scan.idle(), w.b.String())
 		}
 		if one, other := run(bytes.NewReader(in)), run(&splitter{in, seed, opened}); one != other {

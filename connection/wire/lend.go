@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -18,7 +19,7 @@ type lent struct {
 	link *Link
 
 	// Owned by the reader.
-	buf     []byte
+	buf     *[bufferSize]byte
 	out     []byte // rewritten, not yet read by the client
 	numbers []uint32
 	held    []byte // the tagged reply that follows the numbers
@@ -92,7 +93,11 @@ func (l *Link) Reclaim(closeClient func() error) error {
 	c.end(closeClient)
 	c.reading.Lock() // its last read has ended
 	defer c.reading.Unlock()
-	c.buf = nil
+	l.in = bytes.Clone(l.in) // it is part of the buffer
+	if c.buf != nil {
+		buffers.Put(c.buf)
+		c.buf = nil
+	}
 	l.conn.SetDeadline(time.Time{})
 	l.settle()
 	l.mu.Lock()
@@ -225,12 +230,15 @@ func (c *lent) through(p []byte) (int, error) {
 // bufferSize is what is read from the server at once while the link is lent.
 const bufferSize = 4096
 
+// buffers are those of links that are not lent any more.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
 // fill reads from the server.
 func (c *lent) fill() error {
 	if c.buf == nil {
-		c.buf = make([]byte, bufferSize)
+		c.buf = buffers.Get().(*[bufferSize]byte)
 	}
-	n, err := c.read(c.buf)
+	n, err := c.read(c.buf[:])
 	c.link.in = c.buf[:n]
 	return err
 }

@@ -153,8 +153,6 @@ func (l *Link) dropped(why string, h head) {
 func (l *Link) settle() {
 	if len(l.in) == 0 {
 		l.in = nil
-	} else if cap(l.in) > len(l.in)+64 {
-		l.in = append(make([]byte, 0, len(l.in)), l.in...)
 	}
 	l.scan.numbers = nil
 	l.scan.shrink()

@@ -205,6 +205,7 @@ func appendID(dst []byte, p *parser) (out []byte, ok bool) {
 
 // appendESearch rewrites an ESEARCH response (RFC 9051, section 7.3.4).
 func appendESearch(dst []byte, p *parser) (out []byte, ok bool) {
+	start := len(dst)
 	if p.take('(') {
 		p.blanks()
 		name := p.word()
@@ -220,7 +221,7 @@ func appendESearch(dst []byte, p *parser) (out []byte, ok bool) {
 		p.blanks()
 		name := bytes.ToUpper(p.word())
 		if len(name) == 0 {
-			return append(dst, "\r\n"...), p.peek() == 0
+			return append(dst, "\r\n"...), p.peek() == 0 && len(dst) > start
 		}
 		if n == 0 && string(name) == "UID" {
 			dst = append(dst, " UID"...)

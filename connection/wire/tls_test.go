@@ -68,6 +68,61 @@ func TestPartialRecord(t *testing.T) {
 	})
 }
 
+// Interrupted in the middle of a record, whose rest comes after DONE: a read
+// deadline must not tear it.
+func TestInterruptInARecord(t *testing.T) {
+	for _, cut := range []int{1, 3, 5, 9, 20} {
+		t.Run(fmt.Sprint(cut), func(t *testing.T) {
+			loops(t, func(t *testing.T, k *Parker) {
+				half := make(chan struct{})
+				c, _ := pair(t, func(s *server) {
+					s.login("")
+					tag := s.idle()
+					s.cork.on.Store(true)
+					s.put("* OK Still here\r\n")
+					b := s.cork.take()
+					s.cork.Conn.Write(b[:cut])
+					close(half)
+					if l := s.line(); l != "DONE" {
+						t.Errorf("server: got %q", l)
+					}
+					s.cork.Conn.Write(b[cut:])
+					s.put(tag + " OK done\r\n")
+					s.drain()
+				})
+				l := open(t, c, nil)
+				woken := make(chan Wake, 2)
+				p := k.Park(l, idleOptions, func(w Wake) { woken <- w })
+				<-half
+				p.Interrupt()
+				expect(t, await(t, p, woken), Interrupted)
+				usable(t, l)
+			})
+		})
+	}
+}
+
+// Woken, put on a client, parked again: many times over.
+func TestAgainAndAgain(t *testing.T) {
+	loops(t, func(t *testing.T, k *Parker) {
+		c, _ := pair(t, func(s *server) {
+			s.login("")
+			for i := range 20 {
+				tag := s.idle()
+				s.put(fmt.Sprintf("* %d EXISTS\r\n", 5+i))
+				s.done(tag)
+				s.put(s.tag("NOOP") + " OK done\r\n")
+			}
+			s.drain()
+		})
+		l := open(t, c, nil)
+		for range 20 {
+			expect(t, park(t, k, l, idleOptions), Pushed)
+			usable(t, l)
+		}
+	})
+}
+
 // A link is taken off its client while EXISTS after EXISTS comes in: either the
 // client or the guard sees each, and the parked link wakes.
 func TestReclaimInAStream(t *testing.T) {
