@@ -280,7 +280,12 @@ func TestFullDisk(t *testing.T) {
 		old := testJob(1, "x")
 		accept(t, j, old, nil)
 		f.set(func() {
-			f.commit = func(_ int, tx *bolt.Tx) error { tx.Rollback(); return full }
+			f.commit = func(_ int, tx *bolt.Tx) error {
+				tx.Rollback()
+				old.Actions[0].Attempt++
+				j.Update(old) // what comes during a commit that fails is applied after it
+				return full
+			}
 		})
 		c := j.Accept(&Batch{Jobs: []*Job{testJob(2)}})
 		time.Sleep(25 * time.Second) // of fake time
@@ -304,8 +309,12 @@ func TestFullDisk(t *testing.T) {
 		if err := j.Health(); err != nil {
 			t.Errorf("health afterwards: %v", err)
 		}
-		if n := len(mustOpen(t, crashed(t, j.dir)).Jobs()); n != 2 {
-			t.Errorf("%d jobs", n)
+		if err := j.Sync(t.Context()); err != nil {
+			t.Error(err)
+		}
+		jobs := mustOpen(t, crashed(t, j.dir)).Jobs()
+		if len(jobs) != 2 || jobs[0].Actions[0].Attempt != old.Actions[0].Attempt {
+			t.Errorf("jobs %+v", jobs)
 		}
 	})
 }
@@ -648,16 +657,19 @@ func TestReplay(t *testing.T) {
 
 	// A log of another epoch says nothing: its sequence numbers may be other jobs'.
 	stale := crashed(t, again)
-	os.WriteFile(resultsPath(stale), log, 0o600)
-	db := mustOpen(t, stale)
-	jobs := db.Jobs()
-	db.Close()
-	if jobs[0].Actions[0].State != Done {
-		t.Error("lost")
+	other, err := appendLogRecord(bytes.Clone(log[:resultsHeader]), &loggedResult{seq: job.Seq, action: 1, Result: Result{State: Done}})
+	if err != nil {
+		t.Fatal(err)
 	}
+	os.WriteFile(resultsPath(stale), other, 0o600)
+	db := mustOpen(t, stale)
+	if a := db.Jobs()[0].Actions; a[0].State != Done || a[1].State != Waiting {
+		t.Errorf("actions %+v", a)
+	}
+	db.Close()
 	foreign := crashed(t, image)
-	copy(bad, appendLogHeader(nil, 99))
-	os.WriteFile(resultsPath(foreign), bad, 0o600)
+	copy(log, appendLogHeader(nil, 99))
+	os.WriteFile(resultsPath(foreign), log, 0o600)
 	check("another epoch", foreign, Waiting)
 
 	alone := crashed(t, image)
@@ -668,6 +680,29 @@ func TestReplay(t *testing.T) {
 	if list, _ := filepath.Glob(filepath.Join(alone, "*")); len(list) != 4 {
 		t.Errorf("files %v", list)
 	}
+}
+
+// A long log is not emptied while one of its results is not committed.
+func TestLogIsKept(t *testing.T) {
+	f := newFaults()
+	j := faulty(t, t.TempDir(), f)
+	first, second := testJob(1, "a"), testJob(2, "a")
+	ok(t, j.Accept(&Batch{Jobs: []*Job{first, second}}))
+	begun, let := make(chan struct{}, 10), make(chan struct{})
+	f.set(func() {
+		f.commit = func(_ int, tx *bolt.Tx) error { begun <- struct{}{}; <-let; return tx.Commit() }
+	})
+	c := j.Result(first.Seq, 0, Result{State: Done, Saved: []string{strings.Repeat("s", reclaimAt)}})
+	<-begun // its group is closed: the next result is not in it
+	j.Result(second.Seq, 0, Result{State: Done})
+	let <- struct{}{}
+	ok(t, c)
+	<-begun
+	jobs := mustOpen(t, crashed(t, j.dir)).Jobs()
+	if jobs[1].Actions[0].State != Done {
+		t.Error("a result is lost")
+	}
+	close(let)
 }
 
 // The log is emptied in time, even if results never pause.
