@@ -348,3 +348,34 @@ func TestBudget(t *testing.T) {
 		t.Errorf("%d connections", n)
 	}
 }
+
+// Names that are not what they should be harm no others.
+func TestListOddNames(t *testing.T) {
+	s := newScript(t, serve(map[string][]string{"LIST": {
+		`* LIST (\HasNoChildren) "/" INBOX`,
+		`* LIST (\HasNoChildren) "/" "caf` + "\xe9" + `"`,
+		`* LIST (\HasNoChildren) "/" "&invalid"`,
+		`* LIST (\HasNoChildren) "/" "Entw&APw-rfe"`,
+		`* LIST (\Noselect) "/" "folder"`,
+		`* LIST () NIL {4}`, `flat`,
+		"TAG OK",
+	}}))
+	var names []string
+	if err := doScript(t, s, func(ctx context.Context, mb *connection.Mailbox) error {
+		list, err := mb.ListMailboxes(ctx, "*")
+		for _, m := range list {
+			names = append(names, m.Name)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"INBOX", "Entwürfe", "flat"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%q is not in %q", want, names)
+		}
+	}
+	if slices.Contains(names, "folder") {
+		t.Errorf("%q", names)
+	}
+}

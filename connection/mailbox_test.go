@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,4 +205,23 @@ func TestSearchAndLists(t *testing.T) {
 	if !slices.Contains(srv.Mailboxes("alice"), "Neu/Ü") {
 		t.Error(srv.Mailboxes("alice"))
 	}
+}
+
+// After a failed SELECT nothing is selected, and nothing is asked of the mailbox before.
+func TestNothingAfterAFailedSelect(t *testing.T) {
+	srv := newServer(t, connectiontest.Options{})
+	srv.CreateMailbox("alice", "Work")
+	do(t, srv, "Work", func(ctx context.Context, mb *connection.Mailbox) error {
+		srv.DeleteMailbox("alice", "Work")
+		if err := mb.Refresh(ctx); err == nil {
+			t.Error("a deleted mailbox was selected")
+		}
+		_, listed := mb.List(ctx, 0)
+		for _, err := range []error{listed, mb.Fetch(ctx, []uint32{1}, func(connection.Body) error { return nil }), mb.Delete(ctx, 1)} {
+			if err == nil || !strings.Contains(err.Error(), "is not selected") {
+				t.Errorf("asked of a mailbox that is not selected: %v", err)
+			}
+		}
+		return nil
+	})
 }

@@ -94,3 +94,14 @@ func TestErrorText(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// shortLiteral announces more than it has, as go-imap's does if the connection ends.
+type shortLiteral struct{ *strings.Reader }
+
+func (shortLiteral) Size() int64 { return 100 }
+
+func TestShortLiteral(t *testing.T) {
+	if b, err := readLiteral(shortLiteral{strings.NewReader("abc")}); err == nil {
+		t.Errorf("%q is taken for all of 100 bytes", b)
+	}
+}
