@@ -18,11 +18,12 @@
 //
 // # Files in the state directory
 //
-//	lock         flock(2) of the one process that has the directory
-//	journal.db   bbolt; one writer goroutine, one transaction at a time (group commit)
-//	results.log  results since the last reclaim; a header with the epoch of the
-//	             journal.db it belongs to, then records with a CRC each
-//	spool/       bodies over 64 KiB, one file each, synced before their J1
+//	lock            flock(2) of the one process that has the directory
+//	journal.db      bbolt; one writer goroutine, one transaction at a time (group commit)
+//	journal.failed  there after a failed sync: the next Open writes journal.db anew
+//	results.log     results since the last reclaim; a header with the epoch of the
+//	                journal.db it belongs to, then records with a CRC each
+//	spool/          bodies over 64 KiB, one file each, synced before their J1
 //
 // # Why it is built this way
 //

@@ -297,9 +297,11 @@ func TestFullDisk(t *testing.T) {
 		if err := j.Health(); !errors.Is(err, ErrNoSpace) {
 			t.Errorf("health %v", err)
 		}
-		if n := f.commits; n > 12 {
-			t.Errorf("%d tries in 25 s", n)
-		}
+		f.set(func() {
+			if f.commits > 12 {
+				t.Errorf("%d tries in 25 s", f.commits)
+			}
+		})
 		if _, err := j.State(""); err != nil {
 			t.Errorf("reading meanwhile: %v", err)
 		}
@@ -457,9 +459,11 @@ func TestResultWaits(t *testing.T) {
 		r := make(chan *Commit, 1)
 		go func() { r <- j.Result(job.Seq, 0, Result{State: Done}) }()
 		synctest.Wait()
-		if len(r) != 0 || f.logs != 1 {
-			t.Error("a result did not wait for its J1")
-		}
+		f.set(func() {
+			if len(r) != 0 || f.logs != 1 { // the header
+				t.Error("a result did not wait for its J1")
+			}
+		})
 		time.Sleep(stuckAfter + time.Second)
 		if err := j.Health(); !errors.Is(err, ErrStuck) {
 			t.Errorf("health %v", err)
@@ -518,8 +522,25 @@ func TestFailedDisk(t *testing.T) {
 				if landed {
 					want = 2
 				}
+				before, err := os.Stat(dbPath(j.dir))
+				if err != nil {
+					t.Fatal(err)
+				}
+				// A start that cannot write the file anew leaves everything as it is.
+				still := newFaults()
+				still.sync = func(int) error { return badSync }
+				if _, err := open(j.dir, Options{}, still.files(), steps); !errors.Is(err, badSync) {
+					t.Errorf("on a disk that fails still: %v", err)
+				}
 				if n := len(mustOpen(t, j.dir).Jobs()); n != want {
 					t.Errorf("%d jobs", n)
+				}
+				after, err := os.Stat(dbPath(j.dir))
+				if err != nil || os.SameFile(before, after) {
+					t.Errorf("journal.db was not written anew: %v", err)
+				}
+				if _, err := os.Stat(markPath(j.dir)); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("the mark is still there: %v", err)
 				}
 			})
 		}

@@ -370,7 +370,7 @@ func (j *Journal) setHealth(err error) {
 
 // Failed gives one error, and is then closed, when the disk has failed: what is on it
 // is not known any more, every pending Commit has ended with that error, and the process
-// should end, so that the next one reads the disk anew.
+// should end; the next Open writes journal.db anew.
 func (j *Journal) Failed() <-chan error { return j.failed }
 
 // Errors returns how many commits have failed.

@@ -55,6 +55,9 @@ func open(dir string, o Options, f files, steps []step) (_ *Journal, err error) 
 		return nil, err
 	}
 	if !o.ReadOnly {
+		if err := j.renew(); err != nil {
+			return nil, err
+		}
 		if err := j.createDB(steps); err != nil {
 			return nil, err
 		}

@@ -361,6 +361,7 @@ func (j *Journal) fail(err error) {
 	j.queue, j.inflight, j.pending = nil, nil, 0
 	j.mu.Unlock()
 	j.results.letGo()
+	j.mark()
 	j.failed <- err
 	close(j.failed)
 }
