@@ -14,21 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"mailtrigger/connection/connectiontest/rigtest"
 	"mailtrigger/connection/setting"
 )
 
 // rigEnv returns a setting of the rig of real servers (connection/testdata/rig).
 func rigEnv(t *testing.T, name string) string {
 	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		const how = `is not set: eval "$(connection/testdata/rig/rig start all)"`
-		if os.Getenv("CI") == "true" {
-			t.Fatal(name, how)
-		}
-		t.Skip(name, how)
-	}
-	return v
+	return rigtest.Setting(t, name)
 }
 
 // rigProxy makes a Config of one of the rig's URLs.

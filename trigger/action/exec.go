@@ -243,7 +243,7 @@ func attachmentFile(tempDir string, a *message.Attachment) (path string, remove 
 		return "", nil, err
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	path = filepath.Join(dir, message.SafeName(a.Name))
+	path = filepath.Join(dir, a.FileName())
 	if err := writeNew(path, a.Open()); err != nil {
 		remove()
 		return "", nil, err

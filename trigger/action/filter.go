@@ -90,7 +90,7 @@ func (s *selection) takes(a *message.Attachment) bool {
 		len(s.types) > 0 && !s.types.match(a.ContentType),
 		a.Size < s.min,
 		s.max > 0 && a.Size > s.max,
-		s.noInline && strings.EqualFold(a.Disposition, "inline"):
+		s.noInline && a.Inline():
 		return false
 	}
 	return true

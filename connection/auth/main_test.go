@@ -1,0 +1,10 @@
+package auth
+
+import (
+	"os"
+	"testing"
+
+	"mailtrigger/connection/connectiontest/rigtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(rigtest.Main(m)) }
