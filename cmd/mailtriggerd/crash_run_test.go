@@ -1,0 +1,477 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailtrigger/connection"
+	"mailtrigger/connection/connectiontest"
+	"mailtrigger/trigger/crashpoint"
+)
+
+// A scenario is what happens in a run.
+type scenario struct {
+	name     string
+	triggers string // the config's tables of triggers
+	session  string // more keys of the connection's session
+	options  connectiontest.Options
+	parallel map[string]int // triggers' concurrency, where it is not 1
+
+	setup  func(r *trial)                    // before the first start
+	wave   func(r *trial)                    // mail comes, the server changes; nil: a few mails
+	expect func(r *trial, m *mail)           // what is to be done with a mail
+	answer func(r *trial, h *hook) int       // how a webhook is answered; nil: 200
+	points func(r *trial) string             // where the next life is to die; nil or "": chosen among all points
+	finish func(r *trial)                    // at the end, the daemon still running
+	places func(r *trial, m *mail) []placing // where a mail must be on the server, from then on
+	copies []string                          // mailboxes into which mail is copied or moved: that counts as an action
+}
+
+// A mail is a message of a run. Its name is its subject.
+type mail struct {
+	name, text string
+	raw        []byte
+	mailbox    string
+	uid        uint32
+	gone       bool // taken away by the test: what is done with it is up to the daemon
+}
+
+// A placing is how often a mail must be in a mailbox.
+type placing struct {
+	mailbox     string
+	least, most int
+}
+
+// A trial is a scenario being played in one state directory.
+type trial struct {
+	*plannedRun
+	t      *testing.T
+	name   string
+	dir    string
+	state  string // the state directory
+	rng    *rand.Rand
+	srv    *connectiontest.Server
+	hooks  *hookServer
+	ledger *ledger
+	log    *os.File
+
+	lives   map[int]*life
+	died    map[int]time.Time
+	alive   *life    // nil: the daemon is down
+	seen    []string // the crash points of the first life
+	arrived map[string]map[uint32]bool
+
+	mu         sync.Mutex
+	mails      map[string]*mail
+	sums       map[string]string // of the mails' bytes
+	order      []*mail
+	must       []firing // to be done
+	may        map[firing]bool
+	buried     map[string]bool // mails that become dead letters
+	complaints []string
+	signal     chan struct{} // something was done
+	values     map[string]int
+	v          verdict
+}
+
+// A verdict is what a run, or many, came to.
+type verdict struct {
+	runs, crashes, lives, mails, actions, inWindow int
+	lost, repeated, newID, other                   int
+	deaths                                         map[string]int
+}
+
+const (
+	crashUser = "alice"
+	atRandom  = "(a random time)"
+	aNumber   = "(a numbered hit)"
+	patience  = 60 * time.Second // how long the daemon may take until it is quiet
+)
+
+func runScenario(t *testing.T, p plannedRun, hooks *hookServer) *verdict {
+	r := &trial{
+		plannedRun: &p, t: t, name: fmt.Sprintf("%s-%d", p.scenario.name, p.number), rng: rand.New(rand.NewPCG(p.seed, 1)),
+		hooks: hooks, ledger: newLedger(), lives: make(map[int]*life), died: make(map[int]time.Time), arrived: make(map[string]map[uint32]bool),
+		mails: make(map[string]*mail), sums: make(map[string]string), may: make(map[firing]bool), buried: make(map[string]bool),
+		signal: make(chan struct{}, 1), values: make(map[string]int), v: verdict{deaths: make(map[string]int)},
+	}
+	var err error
+	if r.dir, err = os.MkdirTemp(*dirFlag, "crash-"); err != nil {
+		t.Fatal(err)
+	}
+	if r.srv, err = connectiontest.NewServer(p.scenario.options); err != nil {
+		t.Fatal(err)
+	}
+	if r.log, err = os.Create(filepath.Join(r.dir, "log")); err != nil {
+		t.Fatal(err)
+	}
+	r.srv.AddUser(crashUser, "pw")
+	hooks.join(r)
+	r.play()
+	hooks.leave(r)
+	r.srv.Close()
+	r.judge()
+	r.log.Close()
+	if v := &r.v; v.lost+v.repeated+v.newID+v.other > 0 {
+		keep := r.dir + "-failed"
+		_ = os.Rename(r.dir, keep)
+		t.Errorf("%s, seed %d: %s\n%s", r.name, p.seed, keep, strings.Join(r.complaints[:min(len(r.complaints), 20)], "\n"))
+	} else {
+		os.RemoveAll(r.dir)
+	}
+	return &r.v
+}
+
+// play is the run: the first life tells the crash points, then the daemon is
+// killed until it has been often enough, then it is left alone.
+func (r *trial) play() {
+	if r.state == "" {
+		r.state = filepath.Join(r.dir, "state")
+	}
+	if s := r.scenario.setup; s != nil {
+		s(r)
+	}
+	r.writeConfig()
+	if crashpoint.Enabled && r.rng.IntN(3) == 0 {
+		for _, point := range []string{"journal.create.written", "journal.create.named"} {
+			r.start(point + ":1")
+			if !r.until("the daemon dies at its first start", func() bool { return false }) {
+				return
+			}
+		}
+	}
+	hitFile := filepath.Join(r.dir, "hits")
+	r.start("log:" + hitFile)
+	if !r.until("the first look", r.parked) {
+		return
+	}
+	r.doWave()
+	if !r.until("the first mails are done", r.satisfied) {
+		return
+	}
+	r.seen = hits(hitFile)
+	r.kill()
+	for r.v.crashes < r.crashes {
+		if !r.oneLife() {
+			return
+		}
+	}
+	r.start("")
+	if !r.until("all is done", r.satisfied) || !r.until("the daemon is quiet", r.quiet) {
+		return
+	}
+	if f := r.scenario.finish; f != nil {
+		f(r)
+		if !r.until("all is done", r.satisfied) || !r.until("the daemon is quiet", r.quiet) {
+			return
+		}
+	}
+	r.lettersLeft()
+	r.terminate()
+}
+
+// oneLife starts the daemon and gives it mail until it dies. It reports whether
+// all went as it should.
+func (r *trial) oneLife() bool {
+	if r.rng.IntN(2) == 0 {
+		r.doWave()
+	}
+	point := r.choose()
+	r.start(point)
+	var atTime <-chan time.Time
+	if point == "" {
+		atTime = time.After(time.Duration(r.rng.Int64N(int64(120 * time.Millisecond))))
+	}
+	for range 3 {
+		died, ok := r.drive(atTime)
+		if !ok || died {
+			return ok
+		}
+		r.doWave()
+	}
+	if r.rng.IntN(8) == 0 {
+		return r.terminate()
+	}
+	r.kill()
+	return true
+}
+
+// choose says where the next life is to end: at the nth hit of any point, at a
+// point chosen by name, so that rare ones have their turn, or ("") some time.
+func (r *trial) choose() string {
+	if p := r.scenario.points; p != nil {
+		if s := p(r); s != "" {
+			return s
+		}
+	}
+	if !crashpoint.Enabled || len(r.seen) == 0 || r.rng.IntN(10) == 0 {
+		return ""
+	}
+	k := r.rng.IntN(len(r.seen))
+	if r.rng.IntN(2) == 0 {
+		return fmt.Sprintf("#%d", k+1)
+	}
+	names := crashpoint.Names()
+	for range 20 {
+		name := names[r.rng.IntN(len(names))]
+		if strings.HasPrefix(name, "journal.create.") {
+			continue // never again
+		}
+		n := 0
+		for _, s := range r.seen {
+			if s == name {
+				n++
+			}
+		}
+		if n > 0 {
+			return fmt.Sprintf("%s:%d", name, r.rng.IntN(min(n, 8))+1)
+		}
+	}
+	return fmt.Sprintf("#%d", k+1)
+}
+
+// drive waits until the daemon has died, or has done all that is to be done.
+func (r *trial) drive(atTime <-chan time.Time) (died, ok bool) {
+	end := time.Now().Add(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-r.alive.ended:
+			r.buryLife()
+			return true, true
+		case <-atTime:
+			r.kill()
+			return true, true
+		case <-r.signal:
+		case <-tick.C:
+		}
+		if atTime == nil && r.satisfied() {
+			return false, true
+		}
+		if n%100 == 99 {
+			r.retryPoisoned()
+		}
+		if time.Now().After(end) {
+			r.stuck("life %d is neither dead nor done", r.alive.number)
+			return false, false
+		}
+	}
+}
+
+// until waits for a condition, or for the end of the daemon.
+func (r *trial) until(what string, ok func() bool) bool {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	end := time.Now().Add(patience)
+	for n := 0; !ok(); n++ {
+		select {
+		case <-r.alive.ended:
+			planned := r.alive.point != "" && !strings.HasPrefix(r.alive.point, "log:")
+			r.buryLife()
+			if !planned {
+				r.complain("the daemon ended by itself before %s", what)
+				r.v.other++
+			}
+			return planned
+		case <-r.signal:
+		case <-tick.C:
+		}
+		if n%100 == 99 {
+			r.retryPoisoned()
+		}
+		if time.Now().After(end) {
+			r.stuck("it is not so that %s", what)
+			return false
+		}
+	}
+	return true
+}
+
+// stuck notes that the run cannot go on; judge says what was lost by it.
+func (r *trial) stuck(format string, args ...any) {
+	r.complain("after %v: %s", patience, fmt.Sprintf(format, args...))
+	r.v.other++
+	if r.alive != nil {
+		_ = r.alive.cmd.Process.Signal(syscall.SIGQUIT) // where it hangs goes into its log
+		<-r.alive.ended
+		r.buryLife()
+	}
+}
+
+func (r *trial) start(point string) {
+	n := len(r.lives) + 1
+	r.alive = startLife(r.t, n, filepath.Join(r.dir, "config.toml"), point, r.log,
+		"CRASH_URL="+r.hooks.url(r, n), "CRASH_LEDGER="+filepath.Join(r.dir, "commands"))
+	r.lives[n] = r.alive
+	r.v.lives++
+}
+
+// kill ends the daemon with SIGKILL.
+func (r *trial) kill() {
+	r.alive.kill()
+	r.buryLife()
+}
+
+// terminate ends the daemon in order.
+func (r *trial) terminate() bool {
+	_ = r.alive.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-r.alive.ended:
+	case <-time.After(patience):
+		r.stuck("the daemon has not ended after SIGTERM")
+		return false
+	}
+	r.buryLife()
+	return true
+}
+
+// buryLife notes how the daemon's process has ended.
+func (r *trial) buryLife() {
+	l := r.alive
+	r.alive = nil
+	r.died[l.number] = time.Now()
+	switch {
+	case l.crashed:
+		r.v.crashes++
+		r.v.deaths[r.placeOfDeath(l)]++
+	case l.code != 0:
+		r.complain("life %d ended with exit code %d", l.number, l.code)
+		r.v.other++
+	}
+	r.lookAround()
+}
+
+// placeOfDeath is the crash point at which a life has ended.
+func (r *trial) placeOfDeath(l *life) string {
+	name, _, _ := strings.Cut(l.point, ":")
+	switch {
+	case l.killed || name == "":
+		return atRandom
+	case strings.HasPrefix(name, "#"):
+		return aNumber
+	}
+	return name
+}
+
+func (r *trial) writeConfig() {
+	c := r.srv.Config(crashUser)
+	text := fmt.Sprintf(`state_dir = %q
+metrics.listen = ""
+connect_rate = 10000
+[log]
+level = "debug"
+[connection.test]
+address = %q
+port = %d
+timeout = 20
+[connection.test.authentication]
+username = %q
+password = "pw"
+[connection.test.encryption]
+`, r.state, c.Address, c.Port, crashUser)
+	if c.Encryption.Protocol == connection.ProtocolNone {
+		text += "protocol = \"none\"\n"
+	} else {
+		text += fmt.Sprintf("mode = %q\npin_sha256 = [%q]\n", c.Encryption.Mode, r.srv.Pin())
+	}
+	text += "[connection.test.session]\nrecheck_interval = \"1s\"\n" + r.scenario.session + "\n" + strings.NewReplacer("@DIR@", r.dir, "@SELF@", os.Args[0]).Replace(r.scenario.triggers)
+	if err := os.WriteFile(filepath.Join(r.dir, "config.toml"), []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// control asks the running daemon.
+func (r *trial) control(f func(*controlClient) error) error {
+	c, err := dialControl(context.Background(), filepath.Join(r.state, "control.sock"))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(c)
+}
+
+// parked reports whether every mailbox is watched and idle.
+func (r *trial) parked() bool {
+	ok := false
+	_ = r.control(func(c *controlClient) error {
+		s, err := c.Status()
+		ok = err == nil && len(s.Watches) > 0 && s.Health == "ok"
+		for _, w := range s.Watches {
+			ok = ok && w.State == string(connection.StateParked)
+		}
+		return err
+	})
+	return ok
+}
+
+// quiet reports whether nothing is left to do.
+func (r *trial) quiet() bool {
+	ok := false
+	_ = r.control(func(c *controlClient) error {
+		s, err := c.Status()
+		ok = err == nil && len(s.Watches) > 0
+		for _, w := range s.Watches {
+			ok = ok && w.State == string(connection.StateParked)
+		}
+		for _, t := range s.Triggers {
+			ok = ok && t.Queue == 0
+		}
+		return err
+	})
+	return ok
+}
+
+func (r *trial) letters() (letters []letterInfo) {
+	err := r.control(func(c *controlClient) (err error) {
+		letters, err = c.DeadLetters()
+		return err
+	})
+	if err != nil && !errors.Is(err, errNoDaemon) {
+		return nil
+	}
+	return letters
+}
+
+// retryPoisoned tries those dead letters again that only the killing made: a
+// message that the daemon has died of three times is not read again.
+func (r *trial) retryPoisoned() {
+	for _, l := range r.letters() {
+		if strings.Contains(l.Reason, "the daemon died") && !r.isBuried(l.Subject) {
+			r.count("poisoned")
+			_ = r.control(func(c *controlClient) error { return c.Retry(l.ID) })
+		}
+	}
+}
+
+func (r *trial) isBuried(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buried[name]
+}
+
+func (r *trial) complain(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.complaints = append(r.complaints, fmt.Sprintf(format, args...))
+}
+
+// changed says that something was done.
+func (r *trial) changed() {
+	select {
+	case r.signal <- struct{}{}:
+	default:
+	}
+}
+
+func sum(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
