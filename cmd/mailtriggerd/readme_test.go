@@ -1,19 +1,33 @@
 package main
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
+	"mailtrigger/connection"
+	"mailtrigger/connection/auth"
+	"mailtrigger/connection/proxy"
+	"mailtrigger/connection/setting"
+	"mailtrigger/metrics"
+	"mailtrigger/trigger"
+	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/event"
+	"mailtrigger/trigger/message"
 )
 
 // The README is held to the code: what it shows is what the program does.
@@ -121,11 +135,7 @@ func TestReadmeConfigs(t *testing.T) {
 		if !strings.Contains(block, "[connection.") {
 			block = connection + block
 		}
-		path := filepath.Join(t.TempDir(), "config.toml")
-		if err := os.WriteFile(path, []byte(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, problems := config.Load(path, config.Options{}); len(problems) > 0 {
+		if problems := load(t, block); len(problems) > 0 {
 			t.Errorf("README.md, TOML block %d: %v\n%s", i+1, problems, block)
 		}
 	}
@@ -152,13 +162,13 @@ func TestReadmeExitCodes(t *testing.T) {
 	}
 }
 
-// What is not available is what the config package refuses.
+// What is not available is what the config package refuses, for the values that it refuses.
 func TestReadmeLater(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "internal/config/later.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want [][]string
+	var want, got [][]string
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok || spec.Names[0].Name != "later" {
@@ -166,64 +176,338 @@ func TestReadmeLater(t *testing.T) {
 		}
 		for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
 			feature := e.(*ast.CompositeLit).Elts
-			var row []string
-			for _, i := range []int{0, 2} {
-				s, err := strconv.Unquote(feature[i].(*ast.BasicLit).Value)
-				if err != nil {
-					t.Fatal(err)
-				}
-				row = append(row, s)
+			values := "some"
+			if name, ok := feature[1].(*ast.Ident); ok && name.Name == "nil" {
+				values = "all"
 			}
-			want = append(want, []string{code(row[0]), row[1]})
+			want = append(want, []string{code(unquote(t, feature[0])), values, unquote(t, feature[2])})
 		}
 		return false
 	})
 	if len(want) == 0 {
 		t.Fatal("no table of features in later.go")
 	}
-	same(t, "not available", table(t, "Key", "What is missing"), want)
+	for _, row := range table(t, "Key", "Values", "What is missing") {
+		values := row[1]
+		if values != "all" {
+			values = "some"
+			testLater(t, strings.Trim(row[0], "`"), row[1])
+		}
+		got = append(got, []string{row[0], values, row[2]})
+	}
+	same(t, "not available", got, want)
 }
 
-var (
-	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading = regexp.MustCompile(`^#+ (.*)$`)
-	notSlug = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
-)
+// laterConfigs are configs in which a key has the value VALUE, by the key.
+var laterConfigs = map[string]string{
+	"trigger.*.action[].type":     "[[trigger.x.action]]\ntype = \"VALUE\"\n",
+	"trigger.*.action[].for_each": "[[trigger.x.action]]\ntype = \"exec\"\ncommand = [\"true\"]\nfor_each = \"VALUE\"\n",
+	"trigger.*.action[].when":     "[[trigger.x.action]]\ntype = \"exec\"\ncommand = [\"true\"]\nwhen = \"VALUE\"\n",
+	"trigger.*.start":             "[trigger.x]\nstart = \"VALUE\"\n",
+	"trigger.*.mailboxes[]":       "[trigger.x]\nmailboxes = [\"VALUE\"]\n",
+	"trigger.*.condition[].field": "[[trigger.x.condition]]\nfield = \"VALUE\"\nis = \"true\"\n",
+}
 
-// Relative links lead to files of the repository, and to headings that are there.
-func TestReadmeLinks(t *testing.T) {
-	for _, name := range []string{"README.md", "CHANGELOG.md"} {
-		text, err := os.ReadFile(filepath.Join(root, name))
+// testLater checks that each value of a list is refused as not available.
+func testLater(t *testing.T, key, values string) {
+	for value := range strings.SplitSeq(values, ", ") {
+		text, known := laterConfigs[key]
+		if !known {
+			t.Errorf("the test has no config for %s", key)
+			return
+		}
+		problems := load(t, strings.ReplaceAll(text, "VALUE", strings.Trim(value, "`")))
+		if !slices.ContainsFunc(problems, func(p config.Problem) bool { return strings.Contains(p.Text, "not available in this version") }) {
+			t.Errorf("README.md says that %s is not available as %s; the config package says %v", value, key, problems)
+		}
+	}
+}
+
+// load returns what is wrong with a config.
+func load(t *testing.T, text string) []config.Problem {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, problems := config.Load(path, config.Options{})
+	return problems
+}
+
+func unquote(t *testing.T, e ast.Expr) string {
+	s, err := strconv.Unquote(e.(*ast.BasicLit).Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func presetRows() (rows [][]string) {
+	for _, p := range connection.Presets {
+		rows = append(rows, []string{code(p.Name), p.Provider, fmt.Sprintf("%s:%d, %s", p.Address, p.Port, p.Mode), p.Login, p.Notes})
+	}
+	return rows
+}
+
+func TestReadmePresets(t *testing.T) {
+	same(t, "presets", table(t, "Preset", "Provider", "Server", "Login", "Also"), presetRows())
+}
+
+func orderRows() (rows [][]string) {
+	for i, m := range auth.Order {
+		when := "a password"
+		switch {
+		case m.Bearer:
+			when = "an `oauth2` table"
+		case m.NoSecret:
+			when = "a client certificate and no password"
+		}
+		place := "no"
+		if m.Alias {
+			place = "yes"
+		}
+		rows = append(rows, []string{strconv.Itoa(i + 1), m.Name, when, place})
+	}
+	return rows
+}
+
+func TestReadmeLogin(t *testing.T) {
+	same(t, "login", table(t, "", "Mechanism", "Needs", "Place for an `alias`"), orderRows())
+}
+
+func TestReadmeProxies(t *testing.T) {
+	var want [][]string
+	for _, name := range proxy.Types {
+		c := proxy.Config{Type: name}
+		c.SetDefaults()
+		port := ""
+		if c.Port > 0 {
+			port = strconv.Itoa(c.Port)
+		}
+		want = append(want, []string{code(name), port})
+	}
+	var got [][]string
+	for _, row := range table(t, "Type", "Default port", "Login") {
+		got = append(got, row[:2])
+	}
+	same(t, "proxies", got, want)
+}
+
+func TestReadmeGrants(t *testing.T) {
+	var got []string
+	for _, row := range table(t, "Grant", "For", "Consent") {
+		got = append(got, strings.Trim(row[0], "`"))
+	}
+	if !slices.Equal(got, auth.Grants) {
+		t.Errorf("README.md has the grants %s; want %s", got, auth.Grants)
+	}
+}
+
+// The fields and operators are those that a condition can have.
+func TestReadmeConditions(t *testing.T) {
+	fields := table(t, "Field", "What is compared")
+	for _, row := range fields {
+		text := "[connection.x]\naddress = \"a.example\"\nauthentication = {username = \"u\", password_file = \"p\"}\n" +
+			"[trigger.x]\nconnection = \"x\"\naction = [{type = \"delete\"}]\n[[trigger.x.condition]]\nfield = \"" + strings.Trim(row[0], "`") + "\"\n"
+		for _, op := range table(t, "Operator", "Holds if", "Of an address it sees") {
+			if problems := load(t, text+strings.Trim(op[0], "`")+" = \"x\"\n"); len(problems) > 0 {
+				t.Errorf("README.md has the condition %s %s: %v", row[0], op[0], problems)
+			}
+		}
+	}
+	var got, want []string
+	for _, row := range table(t, "Operator", "Holds if", "Of an address it sees") {
+		got = append(got, strings.Trim(row[0], "`"))
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[trigger.Condition]()) {
+		if f.Type == reflect.TypeFor[[]string]() {
+			key, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+			want = append(want, key)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("README.md has the operators %s; want %s", got, want)
+	}
+	all := "from to cc reply-to recipient subject body header:X size date age flag has-attachment attachment-name attachment-type attachment-size auto-submitted authenticated"
+	for _, field := range strings.Fields(all) {
+		problems := load(t, "[[trigger.x.condition]]\nfield = \""+field+"\"\nis = \"true\"\n")
+		later := slices.ContainsFunc(problems, func(p config.Problem) bool { return strings.Contains(p.Text, "not available in this version") })
+		listed := slices.ContainsFunc(fields, func(row []string) bool { return row[0] == code(field) })
+		if later == listed {
+			t.Errorf("field %s: in README.md %v, not available %v", field, listed, later)
+		}
+	}
+}
+
+// does says what each type of action does.
+var does = map[string]string{
+	"exec":             "runs a program",
+	"webhook":          "sends the event to an HTTP server",
+	"save":             "keeps the message as a file",
+	"save_attachments": "keeps the attachments as files",
+	"append":           "adds the event to a file, one line each",
+	"move":             "puts the message into another mailbox",
+	"copy":             "puts a copy into another mailbox",
+	"flag":             "sets flags",
+	"unflag":           "takes flags off",
+	"delete":           "removes the message for good",
+}
+
+func actionRows(t *testing.T) (rows [][]string) {
+	common := keysOf(reflect.TypeFor[action.Common]())
+	for _, name := range action.Types() {
+		if action.Later(name) {
+			continue
+		}
+		d, err := action.New(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			if strings.Contains(m[1], "://") {
-				continue
+		var keys []string
+		for _, key := range keysOf(reflect.TypeOf(d).Elem()) {
+			forEach := (name == "exec" || name == "webhook") && (key == "include" || key == "types") // not available yet
+			if !slices.Contains(common, key) && !forEach {
+				keys = append(keys, code(key))
 			}
-			path, anchor, hasAnchor := strings.Cut(m[1], "#")
-			if path == "" {
-				path = name
-			}
-			target, err := fs.ReadFile(os.DirFS(root), path)
-			if err != nil {
-				if info, e := fs.Stat(os.DirFS(root), strings.TrimSuffix(path, "/")); e != nil || !info.IsDir() {
-					t.Errorf("%s: the link %s leads nowhere: %v", name, m[1], err)
+		}
+		d.SetDefaults()
+		timeout := time.Duration(d.Base().Timeout).String()
+		if minutes, whole := strings.CutSuffix(timeout, "m0s"); whole {
+			timeout = minutes + "m"
+		}
+		rows = append(rows, []string{code(name), does[name], strings.Join(keys, " "), timeout})
+	}
+	return rows
+}
+
+// keysOf returns the keys of a table by its struct.
+func keysOf(t reflect.Type) (keys []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key, options, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		switch {
+		case f.Anonymous && f.Type.Kind() == reflect.Struct:
+			keys = append(keys, keysOf(f.Type)...)
+		case key == "" || key == "-":
+		case f.Type == reflect.TypeFor[setting.Source]():
+			for _, part := range []string{"", "_file", "_env", "_credential", "_command"} {
+				if (part != "" || !strings.Contains(options, "noliteral")) && (part != "_command" || !strings.Contains(options, "nocommand")) {
+					keys = append(keys, key+part)
 				}
 			}
-			if hasAnchor && !slices.Contains(anchors(string(target)), anchor) {
-				t.Errorf("%s: %s has no heading for the link %s", name, path, m[1])
+		default:
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func TestReadmeActions(t *testing.T) {
+	same(t, "actions", table(t, "Type", "Does", "Keys", "Timeout"), actionRows(t))
+}
+
+func TestReadmeEnvironment(t *testing.T) {
+	var got, want []string
+	for _, row := range table(t, "Variable", "Is") {
+		got = append(got, strings.Trim(row[0], "`"))
+	}
+	for _, v := range event.Sample(event.KindMessage).Environ("") {
+		name, _, _ := strings.Cut(v, "=")
+		want = append(want, name)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("README.md has the variables\n%s\nwant\n%s", got, want)
+	}
+}
+
+func defectRows() (rows [][]string) {
+	for _, word := range slices.Sorted(maps.Keys(message.Defects)) {
+		rows = append(rows, []string{code(word), message.Defects[word]})
+	}
+	return rows
+}
+
+func TestReadmeDefects(t *testing.T) {
+	same(t, "defects", table(t, "Defect", "Means"), defectRows())
+}
+
+// metricRows reads what /metrics exposes once everything has happened once.
+func metricRows(t *testing.T) (rows [][]string) {
+	m := metrics.New(metrics.Build{Version: "1"})
+	m.Loaded(nil, time.Now())
+	tr := m.TriggerTrace()
+	tr.Defect("date")
+	tr.Suppressed("t", "own_move")
+	tr.Action("t", "exec", "exec", "ok", time.Second)
+	m.Watch(metrics.Source{
+		Connections: []*connection.Config{{Name: "c"}},
+		Watches: func() []connection.Status {
+			return []connection.Status{{Connection: "c", TLS: &connection.TLSInfo{NotAfter: time.Now()}}}
+		},
+		Triggers:      func() []trigger.TriggerStatus { return []trigger.TriggerStatus{{Name: "t", Actions: []string{"exec"}}} },
+		Health:        func() error { return nil },
+		JournalErrors: func() uint64 { return 0 },
+	})
+	answer := httptest.NewRecorder()
+	m.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	label := regexp.MustCompile(`([a-z_]+)="`)
+	var row []string
+	for line := range strings.Lines(answer.Body.String()) {
+		line = strings.TrimSpace(line)
+		if help, is := strings.CutPrefix(line, "# HELP mailtriggerd_"); is {
+			name, text, _ := strings.Cut(help, " ")
+			row = []string{code(name), "", "", text}
+			rows = append(rows, row)
+		} else if strings.HasPrefix(line, "# TYPE ") {
+			row[1] = line[strings.LastIndexByte(line, ' ')+1:]
+		} else if row[2] == "" {
+			var labels []string
+			for _, found := range label.FindAllStringSubmatch(line, -1) {
+				if found[1] != "le" {
+					labels = append(labels, code(found[1]))
+				}
 			}
+			row[2] = strings.Join(labels, " ")
+		}
+	}
+	return rows
+}
+
+func TestReadmeMetrics(t *testing.T) {
+	same(t, "metrics", table(t, "Metric", "Type", "Labels", "Meaning"), metricRows(t))
+}
+
+// The paths of the listener are all there are.
+func TestReadmePaths(t *testing.T) {
+	h := metrics.New(metrics.Build{}).Handler()
+	listed := table(t, "Path", "Says")
+	for _, path := range []string{"/", "/metrics", "/healthz", "/readyz", "/api/status"} {
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+		there := answer.Code != http.StatusNotFound
+		if is := slices.ContainsFunc(listed, func(row []string) bool { return row[0] == code(path) }); is != there {
+			t.Errorf("%s: in README.md %v, answered %v", path, is, there)
 		}
 	}
 }
 
-// anchors returns the names by which a Markdown file's headings are linked.
-func anchors(text string) (names []string) {
-	for line := range strings.Lines(text) {
-		if m := heading.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
-			names = append(names, strings.ReplaceAll(notSlug.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+// A command line of the README runs a test that is there.
+func TestReadmeProof(t *testing.T) {
+	run := regexp.MustCompile(`^ +go test (?:-tags \S+ )?\./(\S+) -run (\w+)`)
+	for _, line := range readme(t) {
+		m := run.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		files, err := filepath.Glob(filepath.Join(root, m[1], "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(files, func(name string) bool {
+			b, err := os.ReadFile(name)
+			return err == nil && strings.Contains(string(b), "\nfunc "+m[2])
+		}) {
+			t.Errorf("README.md: %s: there is no such test", strings.TrimSpace(line))
 		}
 	}
-	return names
 }
