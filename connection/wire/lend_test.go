@@ -171,3 +171,48 @@ func TestClientCloses(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What was read but not understood when the link was taken back is not lost.
+func TestUnreadStays(t *testing.T) {
+	l, c := lendCanned(strings.NewReader("* OK one\r\n* 5 EXISTS\r\n"), nil, "")
+	if n, err := c.Read(make([]byte, 100)); n != len("* OK one\r\n") || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := l.Reclaim(nil); err != nil {
+		t.Fatal(err)
+	}
+	o := ParkOptions{Idle: true}
+	o.setDefaults()
+	d := idler{link: l, o: &o}
+	d.begin(0)
+	if d.phase != phaseOver || d.result.Reason != Pushed {
+		t.Errorf("phase %v, %v; left %q", d.phase, d.result.Reason, l.in)
+	}
+}
+
+// A client that is put on in the middle of a FETCH does not see the rest of it.
+func TestLendInMidResponse(t *testing.T) {
+	l, c := lendCanned(strings.NewReader("* 1 FETCH (UID 5 BODY[] {6}\r\n* BYE\n FLAGS ())\r\n* 5 EXISTS\r\n"), nil, "")
+	if n, err := c.Read(make([]byte, 32)); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := l.Reclaim(nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(l.Lend("* OK back"))
+	if want := "* OK back\r\n* 5 EXISTS\r\n"; string(got) != want || err != nil {
+		t.Errorf("got %q, want %q; %v", got, want, err)
+	}
+}
+
+// How fast a list of messages comes through.
+func BenchmarkList(b *testing.B) {
+	line := "* 123 FETCH (UID 12345 FLAGS (\\Seen $Junk) INTERNALDATE \"17-Jul-2024 02:44:25 +0200\" RFC822.SIZE 44827)\r\n"
+	_, c := lendCanned(io.LimitReader(&repeat{s: line}, int64(b.N*len(line))), nil, "T1 UID FETCH 1:* FLAGS\r\n")
+	b.SetBytes(int64(len(line)))
+	b.ReportAllocs()
+	b.ResetTimer()
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -61,6 +62,8 @@ var errWouldBlock net.Error = wouldBlock{}
 func (wouldBlock) Error() string   { return "nothing to read yet" }
 func (wouldBlock) Timeout() bool   { return true }
 func (wouldBlock) Temporary() bool { return true }
+
+var errSendBuffer = errors.New("the server does not read what it is sent: send buffer full")
 
 // bottom finds the RawConn, or else the lowest connection, below c.
 func bottom(c net.Conn) (net.Conn, *RawConn) {

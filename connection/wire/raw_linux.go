@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,8 +34,6 @@ func (r *RawConn) readNow(b []byte) (n int, err error) {
 	}
 	return n, nil
 }
-
-var errSendBuffer = errors.New("the server does not read what it is sent: send buffer full")
 
 func (r *RawConn) writeNow(b []byte) (n int, err error) {
 	ctl := r.fd.Write(func(fd uintptr) bool {
