@@ -206,9 +206,13 @@ func (c *lent) Read(p []byte) (int, error) {
 			}
 			continue
 		}
-		if err := c.step(); err != nil {
-			c.out = nil
-			return 0, l.fail(err)
+		// All that has come is judged now, while it is known what the client was
+		// waiting for when it came.
+		for len(l.in) > 0 && len(c.out) < 8*bufferSize && c.held == nil {
+			if err := c.step(); err != nil {
+				c.out = nil
+				return 0, l.fail(err)
+			}
 		}
 	}
 }

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"bufio"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -172,11 +174,95 @@ func TestClientCloses(t *testing.T) {
 	}
 }
 
+// A "+" reaches the client when it waits for one, and not otherwise.
+func TestContinuations(t *testing.T) {
+	c, _ := pair(t, func(s *server) {
+		s.put("* OK [CAPABILITY IMAP4rev1 AUTH=LOGIN] hi\r\n+ stray\r\n")
+		tag := s.tag("AUTHENTICATE ECHO")
+		for _, x := range []string{"one {3}", "two"} {
+			challenge := base64.StdEncoding.EncodeToString([]byte(x))
+			s.put("* OK wait\r\n+ " + challenge + "\r\n")
+			if got := s.line(); got != challenge {
+				t.Errorf("server: got %q, want %q", got, challenge)
+			}
+		}
+		s.put(tag + " NO [AUTHENTICATIONFAILED] no\r\n+ stray\r\n")
+		tag = s.tag("LOGIN {3}")
+		s.put("+ go\r\n+ stray\r\n")
+		s.line() // ü and the next literal's header
+		s.put("+ go\r\n")
+		s.line()
+		s.put(tag + " OK [CAPABILITY IMAP4rev1] in\r\n+ stray\r\n")
+		tag = s.tag("CREATE")
+		s.put(tag + " OK done\r\n+ stray\r\n")
+		s.drain()
+	})
+	l := NewLink(c, nil)
+	defer l.Close()
+	l.SetProgressTimeout(testWait)
+	cl := imapclient.New(l.Lend(""), nil)
+	if err := cl.WaitGreeting(); err != nil {
+		t.Fatal(err)
+	}
+	var status *imap.Error
+	if err := cl.Authenticate(echo{}); !errors.As(err, &status) {
+		t.Fatal(err, l.Err())
+	}
+	if err := cl.Login("aü", strings.Repeat("ö", 300)).Wait(); err != nil {
+		t.Fatal(err, l.Err())
+	}
+	if err := cl.Create(strings.Repeat("long", 300), nil).Wait(); err != nil {
+		t.Fatal(err, l.Err())
+	}
+	if err := cl.Noop().Wait(); err != nil {
+		t.Fatal(err, l.Err())
+	}
+	if err := l.Reclaim(cl.Close); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// echo is a SASL mechanism that says what it is told.
+type echo struct{}
+
+func (echo) Start() (mechanism string, response []byte, err error) { return "ECHO", nil, nil }
+func (echo) Next(challenge []byte) (response []byte, err error)    { return challenge, nil }
+
+// The commands are followed however they are written, and what they looked for
+// makes old news of the news.
+func TestSent(t *testing.T) {
+	const text = "T1 LOGIN {3+}\r\nabc {4}\r\nT9 \n\r\nT2 UID SEARCH ALL\r\nT3 UID FETCH 5:* (FLAGS)\r\nT4 FETCH 5 FLAGS\r\nT5 SELECT INBOX\r\nT6 IDLE\r\nDONE\r\n"
+	for _, size := range []int{1, 7, len(text)} {
+		var s sent
+		var looks []string
+		for b := []byte(text); len(b) > 0; {
+			n := min(size, len(b))
+			if s.write(b[:n]) {
+				looks = append(looks, s.commands[len(s.commands)-1].tag)
+			}
+			b = b[n:]
+		}
+		got := fmt.Sprint(s.commands, s.plus)
+		if want := "[{T1 LOGIN} {T2 SEARCH} {T3 FETCH} {T4 FETCH} {T5 SELECT} {T6 IDLE}] 2"; got != want {
+			t.Errorf("size %d: got %s, want %s", size, got, want)
+		}
+		if size < 10 && fmt.Sprint(looks) != "[T2 T3 T5]" {
+			t.Errorf("size %d: looks %v", size, looks)
+		}
+		if strings.Contains(string(s.line[:cap(s.line)]), "LOGIN") {
+			t.Error("a line is kept")
+		}
+	}
+}
+
 // What was read but not understood when the link was taken back is not lost.
 func TestUnreadStays(t *testing.T) {
-	l, c := lendCanned(strings.NewReader("* OK one\r\n* 5 EXISTS\r\n"), nil, "")
-	if n, err := c.Read(make([]byte, 100)); n != len("* OK one\r\n") || err != nil {
+	l, c := lendCanned(strings.NewReader("* SEARCH 7\r\nT1 OK one\r\n* 5 EXISTS\r\n"), nil, "T1 SEARCH ALL\r\n")
+	if n, err := c.Read(make([]byte, 100)); n != len("* SEARCH 7\r\nT1 OK one\r\n") || err != nil {
 		t.Fatal(n, err)
+	}
+	if l.newsAt.Load() != 0 {
+		t.Fatal("read on behind what the client had asked for")
 	}
 	if err := l.Reclaim(nil); err != nil {
 		t.Fatal(err)
@@ -192,7 +278,8 @@ func TestUnreadStays(t *testing.T) {
 
 // A client that is put on in the middle of a FETCH does not see the rest of it.
 func TestLendInMidResponse(t *testing.T) {
-	l, c := lendCanned(strings.NewReader("* 1 FETCH (UID 5 BODY[] {6}\r\n* BYE\n FLAGS ())\r\n* 5 EXISTS\r\n"), nil, "")
+	body := strings.Repeat("* BYE\n", 10_000)
+	l, c := lendCanned(strings.NewReader(fmt.Sprintf("* 1 FETCH (UID 5 BODY[] {%d}\r\n%s FLAGS ())\r\n* 5 EXISTS\r\n", len(body), body)), nil, "")
 	if n, err := c.Read(make([]byte, 32)); n == 0 || err != nil {
 		t.Fatal(n, err)
 	}
