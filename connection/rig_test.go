@@ -3,41 +3,24 @@ package connection_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"mailtrigger/connection"
+	"mailtrigger/connection/connectiontest/rigtest"
 	"mailtrigger/connection/setting"
 	"mailtrigger/connection/wire"
 )
 
-// These tests need the rig of real servers:
-//
-//	eval "$(testdata/rig/rig start main plain minimal tls10 tls11 tls12 tls13 expired wronghost selfsigned mtls limit cyrus | sed 's/^/export /')"
+func TestMain(m *testing.M) { os.Exit(rigtest.Main(m)) }
 
+// rigEnv returns a setting of the rig of real servers (testdata/rig), which each
+// test process has for itself, so that frozen servers trouble nobody else.
 func rigEnv(t *testing.T, name string) string {
 	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("$%s is not set: the rig is not running", name)
-		}
-		t.Skipf("$%s is not set: start the rig (see the top of this file)", name)
-	}
-	return v
-}
-
-// rig runs a command of the rig.
-func rig(t *testing.T, args ...string) {
-	t.Helper()
-	rigEnv(t, "RIG_DIR")
-	out, err := exec.Command("testdata/rig/rig", args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("rig %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
+	return rigtest.Setting(t, name)
 }
 
 // rigConfig returns how to reach a unit of the rig with implicit TLS, or in the
@@ -218,21 +201,21 @@ func TestRigWatch(t *testing.T) {
 				if unit == "cyrus" {
 					args = append(args, "-v", "append")
 				}
-				rig(t, args...)
+				rigtest.Run(t, args...)
 				w.expect(t, n)
 			}
 			deliver(1)
 			deliver(5)
-			rig(t, "fault", "freeze", unit)
+			rigtest.Run(t, "fault", "freeze", unit)
 			waitState(t, watch, connection.StateBackoff)
-			rig(t, "fault", "thaw", unit)
+			rigtest.Run(t, "fault", "thaw", unit)
 			deliver(1)
 			if unit == "minimal" {
 				return
 			}
-			rig(t, "fault", "kill9", unit)
+			rigtest.Run(t, "fault", "kill9", unit)
 			waitState(t, watch, connection.StateBackoff)
-			rig(t, "start", unit)
+			rigtest.Run(t, "start", unit)
 			deliver(2)
 		})
 	}
