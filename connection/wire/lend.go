@@ -49,7 +49,11 @@ type lent struct {
 // The connection ignores deadlines: SetProgressTimeout rules. Errors that it
 // returns are those of Err, but for a plain io.EOF where the server has ended the
 // connection between two responses. It is an error that ends the link if the client
-// closes it outside of Reclaim.
+// closes it outside of Reclaim, or if the link is not free.
+//
+// After an error while reading a message's literal, end the link, and call neither
+// Next nor Close of go-imap's command: they read the literal on, while go-imap's
+// own goroutine looks at the same buffer.
 func (l *Link) Lend(greeting string) net.Conn {
 	c := &lent{link: l, mute: l.scan.midway()}
 	l.scan.numbers = nil
@@ -58,18 +62,27 @@ func (l *Link) Lend(greeting string) net.Conn {
 		c.out = append([]byte(clean([]byte(greeting), len(greeting))), "\r\n"...)
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.lent != nil:
-		c.off = true
-		l.setErr(errLent)
-	case l.parked != nil:
-		c.off = true
-		l.setErr(errParked)
-	default:
+	err := l.taken()
+	if err == nil {
 		l.lent = c
 	}
+	l.mu.Unlock()
+	if err != nil {
+		c.off = true
+		l.fail(err)
+	}
 	return c
+}
+
+// taken returns an error if the link is not free; l.mu is held.
+func (l *Link) taken() error {
+	switch {
+	case l.lent != nil:
+		return errLent
+	case l.parked != nil:
+		return errParked
+	}
+	return nil
 }
 
 // Reclaim takes the link back. It waits until no command of the client's is
@@ -104,14 +117,6 @@ func (l *Link) Reclaim(closeClient func() error) error {
 	defer l.mu.Unlock()
 	l.lent = nil
 	return l.err
-}
-
-// setErr ends the link for misuse; l.mu is held.
-func (l *Link) setErr(err error) {
-	if l.err == nil {
-		l.err = err
-		l.low.Close()
-	}
 }
 
 // patience is how long the client may take to end or to be answered.

@@ -108,19 +108,19 @@ func (k *Parker) Park(l *Link, o ParkOptions, wake func(Wake)) *Parked {
 		p.loop = k.loop
 	}
 	l.mu.Lock()
+	err := l.taken()
 	switch {
-	case l.lent != nil:
-		l.setErr(errLent)
-	case l.parked != nil:
-		l.setErr(errParked)
+	case err != nil:
 	case strings.ContainsAny(o.Select, "\r\n\x00"):
-		l.setErr(errors.New("wire: the mailbox name for SELECT is not encoded"))
-	case l.err == nil:
+		err = errors.New("wire: the mailbox name for SELECT is not encoded")
+	case l.err != nil:
+		err = l.err
+	default:
 		l.parked = p
 	}
-	err := l.err
 	l.mu.Unlock()
 	if err != nil {
+		err = l.fail(err)
 		go wake(Wake{Reason: Ended, At: time.Now(), Err: err})
 		return p
 	}

@@ -238,6 +238,16 @@ func TestMisuse(t *testing.T) {
 		}
 		c, _ = pair(t, func(s *server) { s.login(""); s.drain() })
 		l = open(t, c, nil)
+		woken := make(chan Wake, 2)
+		p := k.Park(l, idleOptions, func(w Wake) { woken <- w })
+		l.Lend(testBack)
+		w = await(t, p, woken)
+		expect(t, w, Ended)
+		if !errors.Is(w.Err, errParked) {
+			t.Error(w.Err)
+		}
+		c, _ = pair(t, func(s *server) { s.login(""); s.drain() })
+		l = open(t, c, nil)
 		o := idleOptions
 		o.Select = "INBOX\r\nX LOGOUT"
 		expect(t, park(t, k, l, o), Ended)
