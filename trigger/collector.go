@@ -37,7 +37,7 @@ type collector struct {
 	conn  *connection.Config
 	key   journal.MailboxKey
 	log   *slog.Logger
-	feeds []*feed
+	feeds []*feed                          // owned by look, once started
 	watch atomic.Pointer[connection.Watch] // nil: nobody watches the mailbox (yet)
 
 	// Owned by look.
@@ -50,11 +50,13 @@ type collector struct {
 
 	finishing sync.Mutex // held by finishAlone
 
-	mu      sync.Mutex
-	groups  map[uint32]*group // by UID: messages with jobs that have not ended
-	ready   []*group          // their turn on the server has come
-	unread  []*job            // dead letters tried again whose mail is still to be fetched
-	adopted []*job            // of the last run; resume queues them
+	mu         sync.Mutex
+	joining    []*feed           // feeds for look to take over
+	fedRunners []*runner         // the triggers that watch the mailbox
+	groups     map[uint32]*group // by UID: messages with jobs that have not ended
+	ready      []*group          // their turn on the server has come
+	unread     []*job            // dead letters tried again whose mail is still to be fetched
+	adopted    []*job            // of the last run; resume queues them
 }
 
 // A feed lets the mailbox's mail go to one trigger.
@@ -62,6 +64,7 @@ type feed struct {
 	runner *runner
 	conn   *connection.Config
 	policy codepage.Policy
+	fresh  bool // the mailbox is new: its first message is, too
 
 	// Owned by look.
 	cursor journal.Cursor
@@ -83,9 +86,40 @@ func newCollector(e *Engine, conn *connection.Config, key journal.MailboxKey) *c
 	return c
 }
 
+// addFeed lets the mailbox's mail go to one more trigger. It reports false if it
+// does already: by another name of the same account, or another pattern. One
+// message is one event.
+func (c *collector) addFeed(f *feed) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slices.Contains(c.fedRunners, f.runner) {
+		return false
+	}
+	c.fedRunners = append(c.fedRunners, f.runner)
+	c.joining = append(c.joining, f)
+	return true
+}
+
+// watches reports whether any trigger watches the mailbox.
+func (c *collector) watches() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.fedRunners) > 0
+}
+
+// takeJoining takes over the feeds that were added since the last look.
+func (c *collector) takeJoining() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.joining) > 0 {
+		c.feeds, c.joining = append(c.feeds, c.joining...), nil
+		c.settled = false
+	}
+}
+
 // start watches the mailbox.
 func (c *collector) start() {
-	if len(c.feeds) > 0 {
+	if c.watches() {
 		c.watch.Store(c.e.watcher.Watch(c.conn, c.key.Mailbox, c.look))
 	}
 }
@@ -95,7 +129,7 @@ func (c *collector) wake() {
 	switch w := c.watch.Load(); {
 	case w != nil:
 		w.Wake()
-	case len(c.feeds) == 0:
+	case !c.watches():
 		go c.finishAlone()
 	}
 }
@@ -113,6 +147,7 @@ func (c *collector) close(ctx context.Context) {
 // look brings everything that is new to the triggers. Live mail goes first,
 // then what is to be done on the server, then a batch of the backlog, and again.
 func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.Wake) error {
+	c.takeJoining()
 	if err := c.settle(ctx, mb); err != nil {
 		return err
 	}
@@ -227,7 +262,7 @@ func (c *collector) rekeyAdopted() error {
 // baseline is the first cursor of a trigger in a mailbox.
 func (c *collector) baseline(ctx context.Context, mb *connection.Mailbox, f *feed) (journal.Cursor, error) {
 	cursor := journal.Cursor{UIDValidity: mb.UIDValidity, UID: mb.UIDNext - 1}
-	if mb.UIDNext <= 1 {
+	if mb.UIDNext <= 1 || f.fresh {
 		cursor.UID = 0
 		return cursor, nil
 	}
@@ -251,8 +286,32 @@ func (c *collector) baseline(ctx context.Context, mb *connection.Mailbox, f *fee
 	if err != nil {
 		return cursor, err
 	}
+	if !what.Since.IsZero() {
+		if uids, err = notBefore(ctx, mb, uids, what.Since); err != nil {
+			return cursor, err
+		}
+	}
 	cursor.Backfill = ranges(uids, cursor.UID)
 	return cursor, nil
+}
+
+// notBefore returns those of the UIDs whose messages came at that time or later:
+// SEARCH knows days only.
+func notBefore(ctx context.Context, mb *connection.Mailbox, uids []uint32, since time.Time) (out []uint32, err error) {
+	for len(uids) > 0 {
+		n := min(len(uids), listWindow)
+		infos, err := mb.ListRange(ctx, uids[0], uids[n-1])
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range infos {
+			if _, found := slices.BinarySearch(uids[:n], info.UID); found && !info.InternalDate.Before(since) {
+				out = append(out, info.UID)
+			}
+		}
+		uids = uids[n:]
+	}
+	return out, nil
 }
 
 // ranges makes ranges of the UIDs up to last.

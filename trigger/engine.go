@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,6 +62,7 @@ type Engine struct {
 
 	connections map[string]*connection.Config
 	runners     []*runner
+	directories []*directory // one an account with patterns
 
 	mu         sync.Mutex   // guards what follows
 	collectors []*collector // one a watched mailbox
@@ -110,8 +113,17 @@ func New(o Options) (*Engine, error) {
 			if conn == nil {
 				return nil, fmt.Errorf("trigger %s: unknown connection %q", cfg.Name, name)
 			}
+			var patterns []string
 			for _, mailbox := range cfg.Mailboxes {
-				e.feed(conn, mailbox, run)
+				if IsPattern(mailbox) {
+					patterns = append(patterns, mailbox)
+				} else {
+					e.feed(conn, mailbox, run)
+				}
+			}
+			if patterns != nil {
+				d := e.directoryOf(conn)
+				d.patterns = append(d.patterns, patternFeed{run, patterns})
 			}
 		}
 	}
@@ -129,7 +141,7 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// feed lets a mailbox's mail go to a trigger.
+// feed lets a mailbox's mail go to a trigger, before anything runs.
 func (e *Engine) feed(conn *connection.Config, mailbox string, r *runner) {
 	key := mailboxKey(conn, mailbox)
 	c := e.byMailbox[key]
@@ -138,16 +150,68 @@ func (e *Engine) feed(conn *connection.Config, mailbox string, r *runner) {
 		e.byMailbox[key] = c
 		e.collectors = append(e.collectors, c)
 	}
-	for _, f := range c.feeds {
-		if f.runner == r {
-			return // the same account by two names: one message is one event
+	c.addFeed(&feed{runner: r, conn: conn, policy: r.rule.policy(conn)})
+}
+
+// addFeed is feed while the engine runs. fresh says that the mailbox has appeared
+// while it was being looked for: its first message is new, too.
+func (e *Engine) addFeed(conn *connection.Config, mailbox string, r *runner, fresh bool) {
+	key := mailboxKey(conn, mailbox)
+	e.mu.Lock()
+	c := e.byMailbox[key]
+	started := c != nil && slices.Contains(e.collectors, c)
+	if c == nil {
+		c = newCollector(e, conn, key)
+		e.byMailbox[key] = c
+	}
+	if !started {
+		e.collectors = append(e.collectors, c)
+	}
+	e.mu.Unlock()
+	added := c.addFeed(&feed{runner: r, conn: conn, policy: r.rule.policy(conn), fresh: fresh})
+	switch {
+	case !started:
+		c.start()
+	case added:
+		c.wake()
+	}
+}
+
+// dropMailbox ends the watch of a mailbox.
+func (e *Engine) dropMailbox(ctx context.Context, key journal.MailboxKey) {
+	e.mu.Lock()
+	c := e.byMailbox[key]
+	e.collectors = slices.DeleteFunc(e.collectors, func(other *collector) bool { return other == c })
+	delete(e.byMailbox, key)
+	e.mu.Unlock()
+	if c != nil {
+		c.close(ctx)
+	}
+}
+
+func (e *Engine) directoryOf(conn *connection.Config) *directory {
+	for _, d := range e.directories {
+		if d.conn == conn {
+			return d
 		}
 	}
-	c.feeds = append(c.feeds, &feed{runner: r, conn: conn, policy: r.rule.policy(conn)})
+	d := &directory{e: e, conn: conn}
+	e.directories = append(e.directories, d)
+	return d
+}
+
+// watchedMailboxes returns the collectors of the watched mailboxes.
+func (e *Engine) watchedMailboxes() []*collector {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.collectors)
 }
 
 func mailboxKey(conn *connection.Config, mailbox string) journal.MailboxKey {
 	host, user := conn.Identity()
+	if strings.EqualFold(mailbox, "INBOX") { // RFC 9051 section 5.1
+		mailbox = "INBOX"
+	}
 	return journal.MailboxKey{Host: host, User: user, Mailbox: mailbox}
 }
 
@@ -223,7 +287,7 @@ func (e *Engine) watches(box journal.MailboxKey) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := e.byMailbox[box]
-	return c != nil && len(c.feeds) > 0
+	return c != nil && c.watches()
 }
 
 // missingAction returns the name of a waiting action that the trigger no longer has; "" if none.
@@ -247,11 +311,17 @@ func (e *Engine) bury(rec *journal.Job, reason string) *journal.Commit {
 // start). It returns an error only if the journal can no longer be trusted: the
 // process must end then.
 func (e *Engine) Run(ctx context.Context) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	for _, c := range e.byMailbox {
 		c.resume()
 	}
-	for _, c := range e.collectors {
+	for _, c := range e.watchedMailboxes() {
 		c.start()
+	}
+	var directories sync.WaitGroup
+	for _, d := range e.directories {
+		directories.Go(func() { d.run(ctx) })
 	}
 	var err error
 	select {
@@ -259,6 +329,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	case err = <-e.store.Failed():
 		e.log.Error("the journal cannot be trusted any more; ending, so that a restart reads what is really on the disk", "err", err)
 	}
+	end()
+	directories.Wait()
 	return errors.Join(err, e.stop())
 }
 
@@ -270,7 +342,7 @@ func (e *Engine) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, c := range e.collectors {
+	for _, c := range e.watchedMailboxes() {
 		wg.Go(func() { c.close(ctx) })
 	}
 	wg.Wait()

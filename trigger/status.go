@@ -32,8 +32,9 @@ func (e *Engine) Triggers() []TriggerStatus {
 
 // Watches returns the status of every watched mailbox.
 func (e *Engine) Watches() []connection.Status {
-	out := make([]connection.Status, 0, len(e.collectors))
-	for _, c := range e.collectors {
+	collectors := e.watchedMailboxes()
+	out := make([]connection.Status, 0, len(collectors))
+	for _, c := range collectors {
 		if w := c.watch.Load(); w != nil {
 			out = append(out, w.Status())
 		}

@@ -8,6 +8,7 @@ import (
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
 	"mailtrigger/connection"
+	"mailtrigger/trigger"
 )
 
 // A checkResult is one line of --test-connection --json.
@@ -97,7 +98,7 @@ func mailboxesOf(cfg *config.Config, name string) []string {
 			continue
 		}
 		for _, box := range t.Mailboxes {
-			if !slices.Contains(boxes, box) {
+			if !slices.Contains(boxes, box) && !trigger.IsPattern(box) {
 				boxes = append(boxes, box)
 			}
 		}

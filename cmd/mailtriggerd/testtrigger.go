@@ -55,12 +55,12 @@ func (c *call) mailToTest(ctx context.Context, cfg *config.Config, t *trigger.Co
 		}
 		return &trigger.Mail{
 			Info: connection.Info{UID: 1, InternalDate: time.Now(), Size: int64(len(raw))},
-			Raw:  raw, Mailbox: t.Mailboxes[0], UIDValidity: 1,
+			Raw:  raw, Mailbox: firstMailbox(t), UIDValidity: 1,
 		}, nil
 	}
 	mailbox := c.mailbox
 	if mailbox == "" {
-		mailbox = t.Mailboxes[0]
+		mailbox = firstMailbox(t)
 	}
 	d, err := connection.NewDialer(connection.DialerOptions{StateDir: cfg.StateDir})
 	if err != nil {
@@ -89,6 +89,16 @@ func (c *call) mailToTest(ctx context.Context, cfg *config.Config, t *trigger.Co
 		err = fmt.Errorf("mailbox %s has no message with UID %d", mailbox, c.uid)
 	}
 	return mail, err
+}
+
+// firstMailbox returns a mailbox of the trigger; INBOX if it has patterns only.
+func firstMailbox(t *trigger.Config) string {
+	for _, m := range t.Mailboxes {
+		if !trigger.IsPattern(m) {
+			return m
+		}
+	}
+	return "INBOX"
 }
 
 func readMessage(path string) ([]byte, error) {

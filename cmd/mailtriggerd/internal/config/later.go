@@ -21,7 +21,6 @@ type feature struct {
 var later = []feature{
 	{"smtp", nil, "sending mail"},
 	{"trigger.*.action[].type", func(n *node) bool { return action.Later(n.text()) }, "this type of action"},
-	{"trigger.*.action[].for_each", oneOf("attachment"), "one run an attachment"},
 	{"trigger.*.action[].when", oneOf("silence", "dead"), "actions at silence and dead letters"},
 	{"trigger.*.expression", nil, "expressions"},
 	{"trigger.*.every", nil, "firing on each Nth match"},
@@ -32,9 +31,6 @@ var later = []feature{
 	{"trigger.*.dedupe", nil, "leaving out duplicates"},
 	{"trigger.*.limit", nil, "limits"},
 	{"trigger.*.expect", nil, "expected mail"},
-	{"trigger.*.start", startsLater, "starting with mail that is unseen or of a time"},
-	{"trigger.*.mailboxes[]", isPattern, "patterns and special-use names of mailboxes"},
-	{"trigger.*.exclude_mailboxes", nil, "patterns of mailboxes"},
 	{"trigger.*.condition[].any", nil, "groups of conditions"},
 	{"trigger.*.condition[].all", nil, "groups of conditions"},
 	{"trigger.*.condition[].none", nil, "groups of conditions"},
@@ -52,14 +48,6 @@ func oneOf(values ...string) func(*node) bool {
 		}
 		return false
 	}
-}
-
-func startsLater(n *node) bool {
-	return n.text() == "unseen" || strings.HasPrefix(n.text(), "since:")
-}
-
-func isPattern(n *node) bool {
-	return strings.ContainsAny(n.text(), "*%") || strings.HasPrefix(n.text(), `\`)
 }
 
 func fieldsLater(n *node) bool {
