@@ -538,7 +538,9 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 			if j == nil {
 				continue
 			}
-			j.live, j.pushed = live, pushed
+			if j.live, j.pushed = live, pushed; !live {
+				j.setExtra(extraBacklog, "")
+			}
 			if m.raw != nil && c.e.budget.take(int64(len(m.raw))) {
 				j.budget = int64(len(m.raw))
 			}

@@ -259,7 +259,8 @@ func keyOf(rec *journal.Job) messageKey { return messageKey{rec.Mailbox, rec.UID
 // adopt takes a job from the journal into memory; the collector's resume queues
 // it. stays is why its message must stay where it is, if it must.
 func (e *Engine) adopt(rec *journal.Job, r *runner, stays string) *collector {
-	j := &job{rec: rec, runner: r}
+	_, backlog := rec.Extra[extraBacklog]
+	j := &job{rec: rec, runner: r, live: !backlog}
 	if conn := e.connections[rec.Connection]; conn != nil {
 		j.policy = r.rule.policy(conn)
 	}

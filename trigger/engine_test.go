@@ -344,8 +344,43 @@ func TestPoisonMessage(t *testing.T) {
 	w.start()
 	w.append("healthy")
 	rec.wait(t, 1)
-	w.letter()
+	l := w.letter()
 	equal(t, "fired", rec.subjects(), []string{"healthy"})
+	tries := 0
+	rec.do = func(*action.Run) action.Result {
+		if tries++; tries < 3 {
+			return action.Result{Outcome: action.Retry, Err: errors.New("not yet")}
+		}
+		return action.Result{}
+	}
+	if err := w.engine.Retry(l.ID); err != nil {
+		t.Fatal(err)
+	}
+	rec.wait(t, 3)
+	equal(t, "fired", rec.subjects(), []string{"healthy", "poison", "poison", "poison"})
+}
+
+// Mail that waited when the daemon ended goes before what has come since.
+func TestOrderOverRestart(t *testing.T) {
+	rec := newRecorder("rec")
+	w := newWorld(t, newTrigger("t", rec))
+	w.start()
+	began, release := make(chan struct{}, 10), make(chan struct{})
+	rec.do = func(*action.Run) action.Result { began <- struct{}{}; <-release; return action.Result{} }
+	w.append(numbered("early", 5)...)
+	<-began
+	w.until("all five wait", func() bool { return w.engine.Triggers()[0].Queue == 5 })
+	w.engine.runners[0].stop() // nothing starts any more
+	close(release)
+	w.stop()
+	held := make(chan struct{})
+	rec.do = func(*action.Run) action.Result { <-held; return action.Result{} }
+	w.append(numbered("late", 5)...)
+	w.start()
+	w.until("all but the first wait", func() bool { return w.engine.Triggers()[0].Queue == 9 })
+	close(held)
+	rec.wait(t, 10)
+	equal(t, "fired", rec.subjects(), append(numbered("early", 5), numbered("late", 5)...))
 }
 
 func TestServerDropsAndComesBack(t *testing.T) {

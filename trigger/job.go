@@ -156,10 +156,11 @@ func (j *job) event(i int) *event.Event {
 	return ev
 }
 
-// What Job.Extra remembers from one attempt to the next.
+// What Job.Extra remembers from one attempt, or one run of the daemon, to the next.
 const (
 	extraPath     = "path/"     // + index: where that attachment was saved
 	extraProgress = "progress/" // + action: how many attachments it has dealt with
+	extraBacklog  = "backlog"   // it was in the mailbox before the first look: live mail goes first
 )
 
 // remember keeps what an attempt has made for the attempts and actions after it.
@@ -168,14 +169,18 @@ func (j *job) remember(action string, paths map[int]string, progress int) bool {
 	if len(paths) == 0 && progress == j.progress(action) {
 		return false
 	}
+	for i, path := range paths {
+		j.setExtra(extraPath+strconv.Itoa(i), path)
+	}
+	j.setExtra(extraProgress+action, strconv.Itoa(progress))
+	return true
+}
+
+func (j *job) setExtra(key, value string) {
 	if j.rec.Extra == nil {
 		j.rec.Extra = make(map[string]string)
 	}
-	for i, path := range paths {
-		j.rec.Extra[extraPath+strconv.Itoa(i)] = path
-	}
-	j.rec.Extra[extraProgress+action] = strconv.Itoa(progress)
-	return true
+	j.rec.Extra[key] = value
 }
 
 func (j *job) progress(action string) int {

@@ -9,10 +9,11 @@ import (
 // Retry takes a dead letter back to work: what failed, and what did not run
 // because of it, is tried again, as a first attempt, under the same event id.
 func (e *Engine) Retry(id string) error {
-	rec, err := e.store.Unbury(id)
+	rec, err := Unbury(e.store, id)
 	if err != nil {
 		return err
 	}
+	e.poison.forgive(rec)
 	r := e.runnerOf(rec.Trigger)
 	if r == nil {
 		e.bury(rec, "the trigger is gone from the config, or disabled")

@@ -107,6 +107,25 @@ func (p *poison) begin(box journal.MailboxKey, uidValidity, uid uint32) (end fun
 	}, true
 }
 
+// forgive lets a message be read again, however often the daemon died of it.
+func (p *poison) forgive(rec *journal.Job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.count, poisonKey(rec.Mailbox, rec.UIDValidity, rec.UID))
+}
+
+// Unbury takes a dead letter back to work in the journal: also one that was given
+// up because the daemon died of it too often is read again.
+func Unbury(store journal.Store, id string) (*journal.Job, error) {
+	rec, err := store.Unbury(id)
+	if err != nil {
+		return nil, err
+	}
+	c := store.Accept(&journal.Batch{State: map[string][]byte{poisonPrefix + poisonKey(rec.Mailbox, rec.UIDValidity, rec.UID): nil}})
+	<-c.Done()
+	return rec, c.Err()
+}
+
 func (p *poison) close() error { return p.file.Close() }
 
 func poisonKey(box journal.MailboxKey, uidValidity, uid uint32) string {

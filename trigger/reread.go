@@ -48,14 +48,14 @@ func (c *collector) readOne(ctx context.Context, mb *connection.Mailbox, j *job)
 	most := int64(j.runner.rule.cfg.MaxSize)
 	switch {
 	case !found:
-		j.rec.Extra[unread] = "the message is no longer in the mailbox"
+		j.setExtra(unread, "the message is no longer in the mailbox")
 		return nil
 	case j.rec.Size > most:
-		j.rec.Extra[unread] = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s", j.rec.Size, j.runner.rule.cfg.MaxSize)
+		j.setExtra(unread, fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s", j.rec.Size, j.runner.rule.cfg.MaxSize))
 		return nil
 	}
 	return mb.Fetch(ctx, []uint32{uid}, func(b connection.Body) error {
-		j.raw = b.Raw
+		j.raw, j.asked = b.Raw, false // a later attempt asks again
 		return nil
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
+	"mailtrigger/trigger"
 	"mailtrigger/trigger/journal"
 )
 
@@ -187,7 +188,7 @@ func (l *journalLetters) DeadLetters() ([]letterInfo, error) {
 }
 
 func (l *journalLetters) Retry(id string) error {
-	_, err := l.store.Unbury(id)
+	_, err := trigger.Unbury(l.store, id)
 	return err
 }
 
