@@ -13,6 +13,7 @@ import (
 	"unique"
 
 	"mailtrigger/connection/proxy"
+	"mailtrigger/connection/setting"
 	"mailtrigger/connection/wire"
 )
 
@@ -121,24 +122,47 @@ func (c *connector) close() {
 	}
 }
 
-// secrets prepares the login. It reads the password once to see that it can be
-// read before a server is bothered; the login reads it again.
+// secrets prepares the login. It reads the passwords once to see that they can be
+// read before a server is bothered; the proxy and the login read them again.
 func (c *connector) secrets(ctx context.Context) (string, *Error) {
 	var err error
 	if c.shared, err = c.d.share(c.cfg); err != nil {
 		return "", explainAuth(err)
 	}
-	source := c.cfg.Authentication.Password
-	switch {
-	case source.IsZero():
+	var read []string
+	for _, s := range []struct {
+		name   string
+		source setting.Source
+	}{{"password", c.cfg.Authentication.Password}, {"proxy's password", c.cfg.Proxy.Password}} {
+		if s.source.IsZero() {
+			continue
+		}
+		read = append(read, "the "+s.name)
+		if len(s.source.Command) > 0 && c.tell == nil {
+			continue // a program may be slow or ask somebody: once is enough
+		}
+		if _, err := s.source.Read(ctx); err != nil {
+			return "", secretError(s.name, s.source, err)
+		}
+	}
+	if len(read) == 0 {
 		return "no password is configured", nil
-	case len(source.Command) > 0 && c.tell == nil:
-		return "", nil // a program may be slow or ask somebody: once is enough
 	}
-	if _, err := source.Read(ctx); err != nil {
-		return "", &Error{Stage: StageSecrets, Text: "the password cannot be read: " + oneLine(err.Error()), Err: err}
+	return strings.Join(read, " and ") + " can be read", nil
+}
+
+// secretError says why a secret cannot be read. Most of the errors of package
+// setting end with what to do.
+func secretError(name string, source setting.Source, err error) *Error {
+	e := &Error{Stage: StageSecrets, Err: err, Hint: "check the keys that say where it comes from, and that the daemon's user may read it"}
+	text := oneLine(err.Error())
+	if len(source.Command) > 0 {
+		e.Hint = "run the command by hand as the daemon's user; it must print the password and exit with 0"
+	} else if before, hint, found := strings.Cut(text, "; "); found {
+		text, e.Hint = before, hint
 	}
-	return "the password can be read", nil
+	e.Text = fmt.Sprintf("the %s cannot be read: %s", name, text)
+	return e
 }
 
 // proxy reaches the server through the proxy, if there is one.

@@ -82,6 +82,7 @@ func (e *Encryption) normalize() {
 	e.Protocol = strings.ToLower(strings.TrimSpace(e.Protocol))
 	e.Mode = strings.ToLower(strings.TrimSpace(e.Mode))
 	e.Ciphers = strings.ToLower(strings.TrimSpace(e.Ciphers))
+	e.Versions, e.PinSHA256 = slices.Clone(e.Versions), slices.Clone(e.PinSHA256) // others may share them
 	for i, v := range e.Versions {
 		e.Versions[i] = normalVersion(v)
 	}

@@ -105,7 +105,7 @@ func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
 			e.Hint = said.Hint
 		}
 	}
-	if r != nil && c.cfg.Encryption.ClientCertificateFile == "" && strings.Contains(strings.ToLower(r.text), "certificate") {
+	if r != nil && c.cfg.Encryption.ClientCertificateFile == "" && (login.Mechanism == "EXTERNAL" || strings.Contains(strings.ToLower(r.text), "certificate")) {
 		e.Hint = "the server may want a client certificate: set client_certificate_file and client_key_file"
 	}
 	if e.refused {

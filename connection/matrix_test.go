@@ -279,12 +279,9 @@ func names(steps []connection.Step) string {
 // encryption with every mechanism.
 func TestMatrix(t *testing.T) {
 	startMatrix(t)
-	limit := make(chan struct{}, 8)
 	for _, r := range covering() {
 		t.Run(r.String(), func(t *testing.T) {
 			t.Parallel()
-			limit <- struct{}{}
-			defer func() { <-limit }()
 			cfg := valid(t, newConfig(t, r, "alice"))
 			steps := newDialer(t, connection.DialerOptions{}).Check(context.Background(), cfg, nil, nil)
 			if got := names(steps); got != allSteps {

@@ -96,22 +96,22 @@ func explainReply(code byte, t target, err error) *Error {
 	case 2:
 		e.Text, e.Hint, e.Permanent = "the proxy's rules do not allow "+server, "ask who runs the proxy to allow it", true
 	case 3:
-		e.Text = "the proxy has no network to " + server
+		e.Text, e.Hint = "the proxy has no network to "+server, "check the server's address; ask who runs the proxy about its network"
 	case 4:
 		e.Text, e.Hint = "the proxy finds no host "+server, "check the server's address: the proxy may not be able to resolve the name"
 	case 5:
-		e.Text, e.Hint = server+" refused the proxy's connection", "check the server's port"
+		e.Text, e.Hint = server+" refused the proxy's connection", "check the server's address and port"
 	case 6:
-		e.Text = "the proxy's packets to " + server + " do not arrive (TTL expired)"
+		e.Text, e.Hint = "the proxy's packets to "+server+" do not arrive (TTL expired)", "ask who runs the proxy about its network"
 	case 7:
-		e.Text, e.Permanent = "the proxy does not know the command CONNECT", true
+		e.Text, e.Hint, e.Permanent = "the proxy does not know the command CONNECT", "another proxy is needed", true
 	case 8:
 		e.Text, e.Permanent = "the proxy does not take this type of address: "+server, true
 		if t.ip.Is6() {
 			e.Hint = "give the server by name"
 		}
 	default:
-		e.Text = "the proxy failed with an unknown code"
+		e.Text, e.Hint = "the proxy failed with an unknown code", "the proxy's log may say more"
 	}
 	return e
 }
