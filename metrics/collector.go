@@ -4,36 +4,32 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"mailtrigger/connection"
+	"mailtrigger/trigger"
 )
 
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
-}
-
 var (
-	descUp           = desc("connection_up", "1 if every watched mailbox of the connection has a session that was alive when last looked at.", "connection")
-	descConnections  = desc("connections", "Connections in use by state.", "state")
-	descLastActivity = desc("connection_last_activity_timestamp_seconds", "When the line was last proven alive, the oldest of the connection's sessions.", "connection")
-	descConnects     = desc("connection_connects_total", "Connects by result: ok or failed.", "connection", "result")
-	descRoundTrip    = desc("connection_round_trip_seconds", "The last round trip to the server, the longest of the connection's sessions.", "connection")
-	descExpiry       = desc("connection_tls_certificate_expiry_timestamp_seconds", "When the server's certificate expires.", "connection")
-	descAuthRequired = desc("connection_auth_required", "1 if the login needs a person: wrong password, or consent that is gone.", "connection")
-	descInsecure     = desc("connection_insecure", "1 if the connection is not encrypted, or certificates are not checked.", "connection")
-	descMailboxes    = desc("mailboxes", "Watched mailboxes by mode: idle, notify or poll.", "mode")
-	descMessages     = desc("messages_total", "Messages read.", "connection")
-
-	descMatches     = desc("trigger_matches_total", "Messages that matched.", "trigger")
-	descLastMatch   = desc("trigger_last_match_timestamp_seconds", "When a message last matched; 0 if none did since the start.", "trigger")
-	descSuppressed  = desc("trigger_suppressed_total", "Matches that did not fire, by the reason.", "trigger", "reason")
-	descSilent      = desc("trigger_silent", "1 if an expected message has not come.", "trigger")
-	descActions     = desc("actions_total", "Attempts at actions by result: ok, retry or dead.", "trigger", "action", "result")
-	descQueue       = desc("queue_length", "Messages whose actions have not all ended.", "trigger")
-	descQueueOldest = desc("queue_oldest_timestamp_seconds", "When the oldest message of the queue was accepted; 0 if the queue is empty.", "trigger")
-	descDead        = desc("dead_letters", "Messages whose actions failed for good.", "trigger")
-
-	descJournalErrors = desc("journal_errors_total", "Commits of the journal that failed.")
+	descUp            = desc("connection_up")
+	descConnections   = desc("connections")
+	descLastActivity  = desc("connection_last_activity_timestamp_seconds")
+	descConnects      = desc("connection_connects_total")
+	descRoundTrip     = desc("connection_round_trip_seconds")
+	descExpiry        = desc("connection_tls_certificate_expiry_timestamp_seconds")
+	descAuthRequired  = desc("connection_auth_required")
+	descInsecure      = desc("connection_insecure")
+	descMailboxes     = desc("mailboxes")
+	descMessages      = desc("messages_total")
+	descMatches       = desc("trigger_matches_total")
+	descLastMatch     = desc("trigger_last_match_timestamp_seconds")
+	descSuppressed    = desc("trigger_suppressed_total")
+	descSilent        = desc("trigger_silent")
+	descActions       = desc("actions_total")
+	descQueue         = desc("queue_length")
+	descQueueOldest   = desc("queue_oldest_timestamp_seconds")
+	descDead          = desc("dead_letters")
+	descJournalErrors = desc("journal_errors_total")
 )
 
 // collector turns the daemon's states into metrics, at each scrape.
@@ -55,9 +51,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if s == nil {
 		return
 	}
-	c.collectConnections(ch, s)
-	c.collectTriggers(ch, s)
-	counter(ch, descJournalErrors, s.JournalErrors())
+	k := &sink{ch: ch}
+	c.collectConnections(k, s)
+	c.collectTriggers(k, s)
+	k.counter(descJournalErrors, s.JournalErrors())
 }
 
 // A connectionState sums up the sessions of one connection.
@@ -70,38 +67,45 @@ type connectionState struct {
 	authRequired      bool
 }
 
-func (c *collector) collectConnections(ch chan<- prometheus.Metric, s *Source) {
+// The words that results are told by.
+var (
+	connectResults = fixed("result", "ok", "failed")
+	actionResults  = []*dto.LabelPair{label("result", "ok"), label("result", "retry"), label("result", "dead")}
+)
+
+func (c *collector) collectConnections(k *sink, s *Source) {
 	sums, modes := sumUp(s.Watches())
 	byState := make(map[connection.State]int)
 	for _, state := range states {
 		byState[state] = 0
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, cfg := range s.Connections {
-		n := c.connection(cfg.Name)
-		gauge(ch, descInsecure, truth(cfg.Insecure() != ""), cfg.Name)
-		counter(ch, descConnects, n.connected, cfg.Name, "ok")
-		counter(ch, descConnects, n.failed, cfg.Name, "failed")
-		counter(ch, descMessages, n.messages, cfg.Name)
+		c.mu.Lock()
+		n := *c.connection(cfg.Name)
+		c.mu.Unlock()
+		name := label("connection", cfg.Name)
+		k.gauge(descInsecure, truth(cfg.Insecure() != ""), name)
+		k.counter(descConnects, n.connected, name, connectResults["ok"])
+		k.counter(descConnects, n.failed, name, connectResults["failed"])
+		k.counter(descMessages, n.messages, name)
 		st := sums[cfg.Name]
 		if st == nil {
 			continue // no trigger uses it
 		}
 		byState[st.state]++
-		gauge(ch, descUp, truth(st.watching == st.watches), cfg.Name)
-		gauge(ch, descAuthRequired, truth(st.authRequired), cfg.Name)
-		gauge(ch, descLastActivity, timestamp(st.lastActivity), cfg.Name)
-		gauge(ch, descRoundTrip, st.roundTrip.Seconds(), cfg.Name)
+		k.gauge(descUp, truth(st.watching == st.watches), name)
+		k.gauge(descAuthRequired, truth(st.authRequired), name)
+		k.gauge(descLastActivity, timestamp(st.lastActivity), name)
+		k.gauge(descRoundTrip, st.roundTrip.Seconds(), name)
 		if !st.expiry.IsZero() {
-			gauge(ch, descExpiry, timestamp(st.expiry), cfg.Name)
+			k.gauge(descExpiry, timestamp(st.expiry), name)
 		}
 	}
 	for state, n := range byState {
-		gauge(ch, descConnections, float64(n), string(state))
+		k.gauge(descConnections, float64(n), label("state", string(state)))
 	}
 	for mode, n := range modes {
-		gauge(ch, descMailboxes, float64(n), mode)
+		k.gauge(descMailboxes, float64(n), label("mode", mode))
 	}
 }
 
@@ -140,35 +144,34 @@ func needsPerson(e *connection.Error) bool {
 	return e != nil && (e.AuthRequired || e.Stage == connection.StageLogin && e.Permanent)
 }
 
-func (c *collector) collectTriggers(ch chan<- prometheus.Metric, s *Source) {
-	triggers := s.Triggers()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, t := range triggers {
-		n := c.trigger(t.Name)
-		counter(ch, descMatches, n.matches, t.Name)
-		gauge(ch, descLastMatch, timestamp(n.lastMatch), t.Name)
-		for reason, k := range n.suppressed {
-			counter(ch, descSuppressed, k, t.Name, reason)
-		}
-		gauge(ch, descSilent, 0, t.Name)
-		for _, action := range t.Actions {
-			for _, result := range []string{"ok", "retry", "dead"} {
-				counter(ch, descActions, n.actions[actionResult{action, result}], t.Name, action, result)
-			}
-		}
-		gauge(ch, descQueue, float64(t.Queue), t.Name)
-		gauge(ch, descQueueOldest, timestamp(t.Oldest), t.Name)
-		gauge(ch, descDead, float64(t.DeadLetters), t.Name)
+func (c *collector) collectTriggers(k *sink, s *Source) {
+	for _, t := range s.Triggers() {
+		name := label("trigger", t.Name)
+		k.gauge(descSilent, 0, name)
+		k.gauge(descQueue, float64(t.Queue), name)
+		k.gauge(descQueueOldest, timestamp(t.Oldest), name)
+		k.gauge(descDead, float64(t.DeadLetters), name)
+		c.collectCounts(k, t, name)
 	}
 }
 
-func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
-	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-}
-
-func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, v uint64, labels ...string) {
-	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+// collectCounts collects what was counted of a trigger. The counts are locked for
+// one trigger at a time, so that a scrape holds up no message.
+func (c *collector) collectCounts(k *sink, t trigger.TriggerStatus, name *dto.LabelPair) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.trigger(t.Name)
+	k.counter(descMatches, n.matches, name)
+	k.gauge(descLastMatch, timestamp(n.lastMatch), name)
+	for reason, times := range n.suppressed {
+		k.counter(descSuppressed, times, label("reason", reason), name)
+	}
+	for _, a := range t.Actions {
+		action := label("action", a)
+		for _, result := range actionResults {
+			k.counter(descActions, n.actions[actionResult{a, result.GetValue()}], action, result, name)
+		}
+	}
 }
 
 func truth(b bool) float64 {

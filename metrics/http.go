@@ -1,16 +1,11 @@
 package metrics
 
 import (
-	"context"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -39,8 +34,8 @@ func (m *Metrics) healthz(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "ok")
 }
 
-// readyz is 200 once every watched mailbox was tried and at least all that can be
-// reached watch; with ?connection=NAME, 200 only if that one watches.
+// readyz is 200 once every watched mailbox was tried: what can be reached is then
+// watched. With ?connection=NAME, 200 only if that one watches all its mailboxes.
 func (m *Metrics) readyz(w http.ResponseWriter, r *http.Request) {
 	s := m.source.Load()
 	if s == nil {
@@ -62,6 +57,8 @@ func (m *Metrics) readyz(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	switch {
+	case name == "" && all == 0 && len(s.Triggers()) > 0:
+		http.Error(w, "starting", http.StatusServiceUnavailable)
 	case name != "" && all == 0:
 		http.Error(w, "no such connection, or no trigger uses it", http.StatusNotFound)
 	case untried > 0:
@@ -73,34 +70,6 @@ func (m *Metrics) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Listen serves Handler at address: host:port, or unix:/path. It returns the
-// function that ends it.
-func (m *Metrics) Listen(ctx context.Context, address string, log *slog.Logger) (stop func(), err error) {
-	network, at := "tcp", address
-	handler := m.Handler()
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		network, at = "unix", path
-		if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
-			_ = os.Remove(path) // a dead daemon's: the journal's lock says there is no other
-		}
-	} else {
-		handler = checkHost(handler)
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, network, at)
-	if err != nil {
-		return nil, err
-	}
-	srv := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	go func() { _ = srv.Serve(l) }()
-	log.Info("serving metrics", "address", l.Addr().String())
-	return func() { _ = srv.Close() }, nil
-}
-
 // checkHost refuses requests by a name that is not this machine's: a web page
 // somewhere cannot read the metrics by pointing its own name at 127.0.0.1.
 func checkHost(next http.Handler) http.Handler {
@@ -110,7 +79,7 @@ func checkHost(next http.Handler) http.Handler {
 			host = h
 		}
 		addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-		if host != "localhost" && (err != nil || !addr.IsLoopback()) {
+		if !strings.EqualFold(host, "localhost") && (err != nil || !addr.IsLoopback()) {
 			http.Error(w, "this listener answers to localhost only", http.StatusForbidden)
 			return
 		}

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,14 +11,14 @@ import (
 
 	"mailtrigger/connection"
 	"mailtrigger/trigger"
+	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/message"
 )
-
-const namespace = "mailtriggerd"
 
 // stages are those of connection's errors: each has a series from the start.
 var stages = []string{
 	connection.StageSecrets, connection.StageProxy, connection.StageConnect, connection.StageTLS, connection.StageGreeting,
-	connection.StageCapabilities, connection.StageLogin, connection.StageMailbox, connection.StageIdle, connection.StageBudget,
+	connection.StageCapabilities, connection.StageLogin, connection.StageMailbox, connection.StageIdle, connection.StageLook, connection.StageBudget,
 }
 
 // states are those of a connection in use.
@@ -40,14 +42,14 @@ type Metrics struct {
 	registry *prometheus.Registry
 	source   atomic.Pointer[Source]
 
-	connectDuration prometheus.Histogram
+	connectDuration *prometheus.HistogramVec
 	stageErrors     *prometheus.CounterVec
 	defects         *prometheus.CounterVec
 	actionDuration  *prometheus.HistogramVec
-	pushToAction    prometheus.Histogram
-	resets          prometheus.Counter
-	reloadOK        prometheus.Gauge
-	reloadAt        prometheus.Gauge
+	pushToAction    *prometheus.HistogramVec
+	resets          *prometheus.CounterVec
+	reloadOK        *prometheus.GaugeVec
+	reloadAt        *prometheus.GaugeVec
 
 	mu          sync.Mutex
 	connections map[string]*connectionCounts
@@ -72,54 +74,71 @@ func New(b Build) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 
-		connectDuration: histogram("connection_connect_duration_seconds", "Time from dialling to a selected mailbox, of connects that succeeded.", prometheus.ExponentialBuckets(0.01, 3, 8)),
-		stageErrors:     counters("connection_errors_total", "Failed connects and broken sessions, by the stage that failed.", "stage"),
-		defects:         counters("message_defects_total", "What had to be mended to read messages.", "defect"),
-		actionDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "action_duration_seconds", Help: "How long attempts at actions took.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 10),
-		}, []string{"type"}),
-		pushToAction: histogram("push_to_action_seconds", "Time from the server's push of a new message to the start of its first action.", prometheus.ExponentialBuckets(0.0005, 4, 10)),
-		resets: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "mailbox_resets_total", Help: "How often a server changed the UIDs of a mailbox (UIDVALIDITY), or went back in time.",
-		}),
-		reloadOK: single("config_last_reload_successful", "1 if the last load of the config was successful.", nil),
-		reloadAt: single("config_last_reload_success_timestamp_seconds", "When the config was last loaded successfully.", nil),
+		connectDuration: histogram("connection_connect_duration_seconds", prometheus.ExponentialBuckets(0.01, 3, 8)),
+		stageErrors:     counters("connection_errors_total"),
+		defects:         counters("message_defects_total"),
+		actionDuration:  histogram("action_duration_seconds", prometheus.ExponentialBuckets(0.001, 4, 10)),
+		pushToAction:    histogram("push_to_action_seconds", prometheus.ExponentialBuckets(0.0005, 4, 10)),
+		resets:          counters("mailbox_resets_total"),
+		reloadOK:        gauges("config_last_reload_successful"),
+		reloadAt:        gauges("config_last_reload_success_timestamp_seconds"),
 
 		connections: make(map[string]*connectionCounts),
 		triggers:    make(map[string]*triggerCounts),
 	}
+	// What has not happened yet is 0, not absent: else its first increase is missed.
 	for _, stage := range stages {
 		m.stageErrors.WithLabelValues(stage)
 	}
-	build := single("build_info", "1; the labels say what was built.", prometheus.Labels{"version": b.Version, "goversion": b.Go, "commit": b.Commit})
-	build.Set(1)
+	for defect := range message.Defects {
+		m.defects.WithLabelValues(defect)
+	}
+	for _, name := range action.Types() {
+		if !action.Later(name) {
+			m.actionDuration.WithLabelValues(name)
+		}
+	}
+	m.connectDuration.WithLabelValues()
+	m.pushToAction.WithLabelValues()
+	m.resets.WithLabelValues()
+	m.reloadOK.WithLabelValues()
+	m.reloadAt.WithLabelValues()
+	build := gauges("build_info")
+	build.With(prometheus.Labels{"version": b.Version, "goversion": b.Go, "commit": b.Commit}).Set(1)
 	m.registry.MustRegister(m.connectDuration, m.stageErrors, m.defects, m.actionDuration, m.pushToAction, m.resets, m.reloadOK, m.reloadAt, build, &collector{m})
 	return m
 }
 
-func histogram(name, help string, buckets []float64) prometheus.Histogram {
-	return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets})
+// Watch sets the daemon that states are read from. What was counted of
+// connections, triggers and actions that it does not have is dropped.
+func (m *Metrics) Watch(s Source) {
+	m.source.Store(&s)
+	connections := make(map[string]bool, len(s.Connections))
+	for _, c := range s.Connections {
+		connections[c.Name] = true
+	}
+	triggers := make(map[string]trigger.TriggerStatus)
+	for _, t := range s.Triggers() {
+		triggers[t.Name] = t
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.connections, func(name string, _ *connectionCounts) bool { return !connections[name] })
+	maps.DeleteFunc(m.triggers, func(name string, n *triggerCounts) bool {
+		t, there := triggers[name]
+		maps.DeleteFunc(n.actions, func(k actionResult, _ uint64) bool { return !slices.Contains(t.Actions, k.action) })
+		return !there
+	})
 }
-
-func counters(name, help, label string) *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
-}
-
-func single(name, help string, labels prometheus.Labels) prometheus.Gauge {
-	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: labels})
-}
-
-// Watch sets the daemon that states are read from.
-func (m *Metrics) Watch(s Source) { m.source.Store(&s) }
 
 // Loaded counts a load of the configuration.
 func (m *Metrics) Loaded(err error, at time.Time) {
 	if err != nil {
-		m.reloadOK.Set(0)
+		m.reloadOK.WithLabelValues().Set(0)
 		return
 	}
-	m.reloadOK.Set(1)
-	m.reloadAt.Set(timestamp(at))
+	m.reloadOK.WithLabelValues().Set(1)
+	m.reloadAt.WithLabelValues().Set(timestamp(at))
 }
 
 // ConnectionTrace returns the functions by which connections are counted.
@@ -127,7 +146,7 @@ func (m *Metrics) ConnectionTrace() *connection.Trace {
 	return &connection.Trace{
 		ConnectDone: func(name string, err *connection.Error, d time.Duration) {
 			if err == nil {
-				m.connectDuration.Observe(d.Seconds())
+				m.connectDuration.WithLabelValues().Observe(d.Seconds())
 			}
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -168,8 +187,8 @@ func (m *Metrics) TriggerTrace() *trigger.Trace {
 			defer m.mu.Unlock()
 			m.trigger(name).actions[actionResult{action, result}]++
 		},
-		PushToAction: func(d time.Duration) { m.pushToAction.Observe(d.Seconds()) },
-		MailboxReset: m.resets.Inc,
+		PushToAction: func(d time.Duration) { m.pushToAction.WithLabelValues().Observe(d.Seconds()) },
+		MailboxReset: func() { m.resets.WithLabelValues().Inc() },
 	}
 }
 
@@ -187,7 +206,7 @@ func (m *Metrics) connection(name string) *connectionCounts {
 func (m *Metrics) trigger(name string) *triggerCounts {
 	t := m.triggers[name]
 	if t == nil {
-		t = &triggerCounts{suppressed: make(map[string]uint64), actions: make(map[actionResult]uint64)}
+		t = &triggerCounts{suppressed: map[string]uint64{"own_move": 0}, actions: make(map[actionResult]uint64)}
 		m.triggers[name] = t
 	}
 	return t

@@ -109,13 +109,14 @@ func newDaemon(cfg *config.Config, store *journal.Journal, log *slog.Logger) (*d
 		Connections: cfg.Connections, Watches: d.engine.Watches, Triggers: d.engine.Triggers,
 		Health: d.engine.Health, JournalErrors: store.Errors,
 	})
+	d.metrics.Loaded(nil, time.Now())
 	return d, nil
 }
 
 // listen opens the HTTP listener and the control socket.
 func (d *daemon) listen(ctx context.Context) error {
 	if d.cfg.Metrics.Listen != "" {
-		stop, err := d.metrics.Listen(ctx, d.cfg.Metrics.Listen, d.log)
+		stop, err := d.metrics.Listen(ctx, metrics.ListenOptions{Address: d.cfg.Metrics.Listen, WebConfigFile: d.cfg.Metrics.WebConfigFile, Log: d.log})
 		if err != nil {
 			return fmt.Errorf("metrics.listen: %w", err)
 		}
