@@ -24,9 +24,10 @@ import (
 const (
 	maxBatch      = 100
 	maxBatchBytes = 16 << 20
-	listWindow    = 5000    // UIDs listed at once while a backlog is worked through
-	largeMail     = 1 << 20 // above it, a message's header is judged before its body is fetched
-	maxFetchFails = 5       // fetches of one message alone that may fail before it becomes a dead letter
+	listWindow    = 5000             // UIDs listed at once while a backlog is worked through
+	largeMail     = 1 << 20          // above it, a message's header is judged before its body is fetched
+	maxFetchFails = 5                // fetches of one message alone that may fail before it becomes a dead letter ...
+	fetchPatience = 10 * time.Minute // ... if each takes the session down, for at least as long
 )
 
 // A collector brings one mailbox's mail to the triggers that watch it, and does
@@ -44,19 +45,20 @@ type collector struct {
 	state    journal.MailboxState
 	settled  bool
 	selected selection
-	batch    int             // messages a batch: halved when a fetch fails, so that the one to blame is found
-	fails    map[uint32]int  // failed fetches of single messages
-	pipeline *journal.Commit // the last batch sent to the journal
+	heldAt   uint32                // the UIDVALIDITY for which the mailbox is held, in this run
+	batch    int                   // messages a batch: halved when a fetch fails, so that the one to blame is found
+	fails    map[uint32]fetchFails // of messages fetched alone
+	pipeline *journal.Commit       // the last batch sent to the journal
 
-	finishing sync.Mutex // held by finishAlone
+	alone sync.Mutex // held by finishAlone
 
 	mu         sync.Mutex
-	joining    []*feed           // feeds for look to take over
-	fedRunners []*runner         // the triggers that watch the mailbox
-	groups     map[uint32]*group // by UID: messages with jobs that have not ended
-	ready      []*group          // their turn on the server has come
-	unread     []*job            // dead letters tried again whose mail is still to be fetched
-	adopted    []*job            // of the last run; resume queues them
+	joining    []*feed             // feeds for look to take over
+	fedRunners []*runner           // the triggers that watch the mailbox
+	groups     map[groupKey]*group // messages with jobs that have not ended
+	ready      []*group            // their turn on the server has come
+	unread     []*job              // dead letters tried again whose mail is still to be fetched
+	adopted    []*job              // of the last run; resume queues them
 }
 
 // A feed lets the mailbox's mail go to one trigger.
@@ -68,6 +70,7 @@ type feed struct {
 
 	// Owned by look.
 	cursor journal.Cursor
+	known  bool // it has a cursor
 	full   bool // its queue is full: the cursor stays where it is
 }
 
@@ -77,7 +80,7 @@ type selection struct{ uidValidity, uidNext uint32 }
 func newCollector(e *Engine, conn *connection.Config, key journal.MailboxKey) *collector {
 	c := &collector{
 		e: e, conn: conn, key: key, batch: maxBatch,
-		fails: make(map[uint32]int), groups: make(map[uint32]*group),
+		fails: make(map[uint32]fetchFails), groups: make(map[groupKey]*group),
 		log: e.log.With("mailbox", key.Mailbox),
 	}
 	if conn != nil {
@@ -129,7 +132,8 @@ func (c *collector) wake() {
 	switch w := c.watch.Load(); {
 	case w != nil:
 		w.Wake()
-	case !c.watches():
+	case !c.watches() && c.e.stopping.Err() == nil:
+		c.e.running.Add(1)
 		go c.finishAlone()
 	}
 }
@@ -151,15 +155,14 @@ func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.
 	if err := c.settle(ctx, mb); err != nil {
 		return err
 	}
-	if c.state.Held != "" {
-		return nil
-	}
 	for _, f := range c.feeds {
 		f.full = false
 	}
-	for {
-		if err := c.collectNew(ctx, mb, wake); err != nil {
-			return err
+	for c.e.stopping.Err() == nil {
+		if c.state.Held == "" {
+			if err := c.collectNew(ctx, mb, wake); err != nil {
+				return err
+			}
 		}
 		if err := c.readUnread(ctx, mb); err != nil {
 			return err
@@ -167,20 +170,24 @@ func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.
 		if err := c.finishReady(ctx, mb); err != nil {
 			return err
 		}
+		if c.state.Held != "" {
+			return nil
+		}
 		more, err := c.collectBacklog(ctx, mb)
 		if err != nil || !more {
 			return err
 		}
 		wake = wire.Wake{}
 	}
+	return nil
 }
 
-// settle makes sure that cursors and mailbox speak of the same UIDs: it commits
-// the baseline of a mailbox or trigger seen for the first time, and finds known
-// messages again where the server has changed its UIDs.
+// settle makes sure that cursors and mailbox speak of the same UIDs: it finds
+// known messages again where the server has changed its UIDs, and commits the
+// baseline of a mailbox or trigger seen for the first time.
 func (c *collector) settle(ctx context.Context, mb *connection.Mailbox) error {
 	now := selection{mb.UIDValidity, mb.UIDNext}
-	if c.settled && now == c.selected {
+	if c.settled && now == c.selected && c.state.Held == "" {
 		return nil
 	}
 	if !c.settled {
@@ -188,8 +195,21 @@ func (c *collector) settle(ctx context.Context, mb *connection.Mailbox) error {
 			return err
 		}
 	}
-	if c.state.UIDValidity != mb.UIDValidity || mb.UIDNext < c.state.UIDNext || c.state.Held != "" {
+	resync := c.state.UIDValidity != mb.UIDValidity || mb.UIDNext < c.state.UIDNext
+	if c.state.Held != "" {
+		answer, err := c.released()
+		if err != nil {
+			return err
+		}
+		resync = answer != "" || c.heldAt != mb.UIDValidity
+	}
+	if resync {
 		if err := c.resync(ctx, mb); err != nil {
+			return err
+		}
+	}
+	if c.state.Held == "" {
+		if err := c.baselines(ctx, mb); err != nil {
 			return err
 		}
 	}
@@ -197,42 +217,60 @@ func (c *collector) settle(ctx context.Context, mb *connection.Mailbox) error {
 	return nil
 }
 
-// load gets state and cursors from the journal, and commits a baseline for what
-// is not there yet: mail that is already in the mailbox fires only if the
-// trigger's `start` says so, and whatever comes later is new.
+// load gets the state of the mailbox and the triggers' cursors from the journal,
+// and commits the state of a mailbox that is seen for the first time.
 func (c *collector) load(ctx context.Context, mb *connection.Mailbox) error {
 	state, known := c.e.store.Mailbox(c.key)
-	batch := &journal.Batch{}
 	if !known {
 		seen, horizon, err := c.recentMail(ctx, mb)
 		if err != nil {
 			return err
 		}
 		state = journal.MailboxState{UIDValidity: mb.UIDValidity, UIDNext: mb.UIDNext, Horizon: horizon}
-		batch.Mailboxes = append(batch.Mailboxes, journal.MailboxUpdate{Mailbox: c.key, State: state})
-		batch.Seen = append(batch.Seen, journal.SeenUpdate{Mailbox: c.key, Seen: seen})
-	}
-	for _, f := range c.feeds {
-		name := f.runner.rule.cfg.Name
-		cursor, known := c.e.store.Cursor(c.key, name)
-		if !known {
-			var err error
-			if cursor, err = c.baseline(ctx, mb, f); err != nil {
-				return err
-			}
-			batch.Cursors = append(batch.Cursors, journal.CursorUpdate{Mailbox: c.key, Trigger: name, Cursor: cursor})
-			c.log.Info("watching from now on", "trigger", name, "start", f.runner.rule.cfg.Start, "uid", cursor.UID, "backlog", backlogSize(cursor))
+		err = c.commit(ctx, &journal.Batch{
+			Mailboxes: []journal.MailboxUpdate{{Mailbox: c.key, State: state}},
+			Seen:      []journal.SeenUpdate{{Mailbox: c.key, Seen: seen}},
+		})
+		if err != nil {
+			return err
 		}
-		f.cursor = cursor
 	}
 	c.state = state
-	if err := c.rekeyAdopted(); err != nil {
-		return err
+	for _, f := range c.feeds {
+		f.cursor, f.known = c.e.store.Cursor(c.key, f.runner.rule.cfg.Name)
 	}
-	if len(batch.Cursors)+len(batch.Mailboxes) == 0 {
+	return c.rekeyAdopted()
+}
+
+// baselines commits the cursors of triggers that see the mailbox for the first
+// time: mail that is already there fires only if their `start` says so, and
+// whatever comes later is new.
+func (c *collector) baselines(ctx context.Context, mb *connection.Mailbox) error {
+	batch := &journal.Batch{}
+	for _, f := range c.feeds {
+		if f.known {
+			continue
+		}
+		cursor, err := c.baseline(ctx, mb, f)
+		if err != nil {
+			return err
+		}
+		f.cursor = cursor
+		batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
+	}
+	if len(batch.Cursors) == 0 {
 		return nil
 	}
-	return c.commit(ctx, batch)
+	if err := c.commit(ctx, batch); err != nil {
+		return err
+	}
+	for _, f := range c.feeds {
+		if !f.known {
+			f.known = true
+			c.log.Info("watching from now on", "trigger", f.runner.rule.cfg.Name, "start", f.runner.rule.cfg.Start, "uid", f.cursor.UID, "backlog", backlogSize(f.cursor))
+		}
+	}
+	return nil
 }
 
 // rekeyAdopted finds out the UIDs of now of messages whose jobs were journaled
@@ -240,8 +278,8 @@ func (c *collector) load(ctx context.Context, mb *connection.Mailbox) error {
 func (c *collector) rekeyAdopted() error {
 	c.mu.Lock()
 	stale := false
-	for _, g := range c.groups {
-		stale = stale || g.uidValidity != c.state.UIDValidity
+	for key := range c.groups {
+		stale = stale || key.uidValidity != c.state.UIDValidity
 	}
 	c.mu.Unlock()
 	if !stale {
@@ -333,22 +371,45 @@ func ranges(uids []uint32, last uint32) []journal.Range {
 
 // collectNew brings what came after the cursors to the triggers.
 func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake wire.Wake) error {
+	pushed := time.Time{}
+	if wake.Reason == wire.Pushed {
+		pushed = wake.At
+	}
+	empty, width := uint32(0), uint32(listWindow) // up to here there is nothing; how much is listed at once
 	for {
 		after, ok := c.lowest()
 		if !ok {
 			return nil
 		}
-		infos, err := mb.List(ctx, after)
-		if err != nil || len(infos) == 0 {
-			return err
+		after = max(after, empty)
+		// A long absence leaves more than should be listed at once.
+		windowed := mb.UIDNext > 0 && mb.UIDNext-1 > after && mb.UIDNext-1-after > width
+		var infos []connection.Info
+		var err error
+		if windowed {
+			infos, err = mb.ListRange(ctx, after+1, after+width)
+		} else {
+			infos, err = mb.List(ctx, after)
 		}
+		switch {
+		case err != nil:
+			return err
+		case len(infos) == 0 && windowed:
+			empty, width = after+width, width*2
+			continue
+		case len(infos) == 0:
+			return nil
+		}
+		width = listWindow
 		for len(infos) > 0 {
-			n := c.batchOf(infos)
-			pushed := time.Time{}
-			if wake.Reason == wire.Pushed {
-				pushed = wake.At
+			if c.e.stopping.Err() != nil {
+				return nil
 			}
-			if err := c.deliver(ctx, mb, infos[:n], true, pushed); err != nil {
+			n := c.batchOf(infos)
+			switch err := c.deliver(ctx, mb, infos[:n], true, pushed); {
+			case refused(err):
+				continue // in a smaller batch, or as a dead letter
+			case err != nil:
 				return err
 			}
 			infos = infos[n:]
@@ -369,7 +430,7 @@ func (c *collector) lowest() (after uint32, ok bool) {
 // batchOf says how many of the messages make one batch: at most as many as give
 // maxBatch jobs, if every trigger matches them all.
 func (c *collector) batchOf(infos []connection.Info) int {
-	most := min(c.batch, maxBatch/len(c.feeds))
+	most := max(1, min(c.batch, maxBatch/len(c.feeds)))
 	var bytes int64
 	for i, info := range infos {
 		bytes += info.Size
@@ -394,9 +455,12 @@ func (c *collector) collectBacklog(ctx context.Context, mb *connection.Mailbox) 
 	if len(infos) == 0 {
 		return true, c.passBacklog(last)
 	}
-	for len(infos) > 0 && !c.allFull() {
+	for len(infos) > 0 && !c.allFull() && c.e.stopping.Err() == nil {
 		n := c.batchOf(infos)
-		if err := c.deliver(ctx, mb, infos[:n], false, time.Time{}); err != nil {
+		switch err := c.deliver(ctx, mb, infos[:n], false, time.Time{}); {
+		case refused(err):
+			continue // in a smaller batch, or as a dead letter
+		case err != nil:
 			return false, err
 		}
 		if infos = infos[n:]; len(infos) == 0 {
@@ -442,7 +506,7 @@ func inBacklog(cursor journal.Cursor, uid uint32) bool {
 	if uid <= cursor.BackfillPos {
 		return false
 	}
-	i, found := slices.BinarySearchFunc(cursor.Backfill, uid, func(r journal.Range, uid uint32) int {
+	_, found := slices.BinarySearchFunc(cursor.Backfill, uid, func(r journal.Range, uid uint32) int {
 		switch {
 		case r.Last < uid:
 			return -1
@@ -451,7 +515,6 @@ func inBacklog(cursor journal.Cursor, uid uint32) bool {
 		}
 		return 0
 	})
-	_ = i
 	return found
 }
 
@@ -512,6 +575,11 @@ func (f *feed) pass(uid uint32, live bool) {
 // their UIDs, journals what is to be done and starts it. Cursors move only over
 // what is in the same batch for the journal.
 func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos []connection.Info, live bool, pushed time.Time) error {
+	release, err := c.takeMemory(ctx, infos)
+	if err != nil {
+		return err
+	}
+	defer func() { release() }()
 	read, err := c.read(ctx, mb, infos, live)
 	if err != nil {
 		return err
@@ -547,7 +615,8 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 			jobs = append(jobs, j)
 			batch.Jobs, batch.Bodies = append(batch.Jobs, j.rec), append(batch.Bodies, m.raw)
 		}
-		if decided && m != nil {
+		delete(c.fails, info.UID)
+		if decided && m != nil && m.hash != 0 {
 			c.e.trace.message(c.conn.Name)
 			seen.Seen = append(seen.Seen, journal.Seen{UID: info.UID, Hash: m.hash})
 			c.state.UIDNext = max(c.state.UIDNext, info.UID+1)
@@ -561,10 +630,42 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 		batch.Mailboxes = append(batch.Mailboxes, journal.MailboxUpdate{Mailbox: c.key, State: c.state})
 	}
 	if err := c.send(batch); err != nil {
+		c.takeBack(jobs)
 		return err
+	}
+	if c.pipeline != nil {
+		// The messages stay in memory until they are in the journal.
+		held := release
+		release = func() {}
+		commit := c.pipeline
+		go func() { <-commit.Done(); held() }()
 	}
 	c.hand(jobs)
 	return nil
+}
+
+// takeMemory waits until there is room for the messages in what all mailboxes
+// together may hold in memory. It returns what gives the room back.
+func (c *collector) takeMemory(ctx context.Context, infos []connection.Info) (release func(), err error) {
+	var n int64
+	for _, info := range infos {
+		n += info.Size
+	}
+	n = min(max(n, 1), maxUndecided)
+	if err := c.e.memory.Acquire(ctx, n); err != nil {
+		return nil, err
+	}
+	return func() { c.e.memory.Release(n) }, nil
+}
+
+// takeBack undoes what was done for jobs that the journal did not take. Their
+// messages are read again: the cursors in the journal have not moved.
+func (c *collector) takeBack(jobs []*job) {
+	for _, j := range jobs {
+		j.drop(c.e)
+		j.runner.released(j)
+	}
+	c.settled = false
 }
 
 // hand gives accepted jobs to their runners; dead letters among them are buried.
@@ -577,7 +678,7 @@ func (c *collector) hand(jobs []*job) {
 		if reason := j.rec.Extra[unread]; reason != "" {
 			j.skipWaiting()
 			c.e.bury(j.rec, reason)
-			j.unload(c.e)
+			j.drop(c.e)
 			j.runner.released(j)
 			c.leave(j, reason)
 			continue
@@ -596,12 +697,16 @@ func (c *collector) send(batch *journal.Batch) error {
 		return nil
 	}
 	if c.pipeline != nil {
-		if err := c.pipeline.Wait(c.e.working); err != nil {
+		if err := c.pipeline.Wait(c.e.stopping); err != nil {
 			return fmt.Errorf("journal: %w", err)
 		}
 	}
 	crashpoint.Hit("accept")
-	c.pipeline = c.e.store.Accept(batch)
+	commit := c.e.store.Accept(batch)
+	if err := commit.Err(); err != nil { // refused at once
+		return fmt.Errorf("journal: %w", err)
+	}
+	c.pipeline = commit
 	return nil
 }
 
@@ -609,6 +714,9 @@ func (c *collector) send(batch *journal.Batch) error {
 func (c *collector) commit(ctx context.Context, batch *journal.Batch) error {
 	if err := c.send(batch); err != nil {
 		return err
+	}
+	if c.pipeline == nil {
+		return nil
 	}
 	if err := c.pipeline.Wait(ctx); err != nil {
 		return fmt.Errorf("journal: %w", err)
@@ -652,7 +760,7 @@ func (m *mail) decode(c *collector, f *feed) *message.Message {
 // not in the result.
 func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []connection.Info, live bool) (map[uint32]*mail, error) {
 	out := make(map[uint32]*mail, len(infos))
-	var whole, large []uint32
+	var whole, large, unfetched []uint32
 	most := c.largestWanted()
 	for _, info := range infos {
 		if !slices.ContainsFunc(c.feeds, func(f *feed) bool { return f.wants(info.UID, live) }) {
@@ -660,9 +768,10 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 		}
 		m := &mail{info: info, decoded: make(map[codepage.Policy]*message.Message)}
 		switch {
-		case c.fails[info.UID] >= maxFetchFails:
+		case c.fails[info.UID].times >= maxFetchFails:
 			m.problem = fmt.Sprintf("the server could not deliver it in %d attempts; look at it with a mail program, then retry or discard the dead letter", maxFetchFails)
 			out[info.UID] = m
+			unfetched = append(unfetched, info.UID)
 		case info.Size > largeMail:
 			large = append(large, info.UID)
 			out[info.UID] = m
@@ -671,6 +780,7 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 			out[info.UID] = m
 		}
 	}
+	c.readIdentity(ctx, mb, unfetched, out)
 	if len(large) > 0 {
 		wanted, err := c.readHeaders(ctx, mb, large, out, live, most)
 		if err != nil {
@@ -685,7 +795,8 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 	got := make(map[uint32]bool, len(whole))
 	err := mb.Fetch(ctx, whole, func(b connection.Body) error {
 		if m := out[b.UID]; m != nil {
-			m.info, m.raw, m.hash = b.Info, b.Raw, identityHash(b.Raw, b.Size)
+			// The size that was listed is the one that identities are made of.
+			m.info.Flags, m.raw, m.hash = b.Flags, b.Raw, identityHash(b.Raw, m.info.Size)
 			got[b.UID] = true
 		}
 		return nil
@@ -703,17 +814,51 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 	return out, nil
 }
 
+// readIdentity gets what can be got of messages that the server cannot deliver:
+// enough to tell in the dead letter what it is, and to find it again.
+func (c *collector) readIdentity(ctx context.Context, mb *connection.Mailbox, uids []uint32, out map[uint32]*mail) {
+	if len(uids) == 0 {
+		return
+	}
+	err := mb.FetchHeaders(ctx, uids, identityFields, func(uid uint32, raw []byte) error {
+		if m := out[uid]; m != nil {
+			m.header, m.hash = raw, identityHash(raw, m.info.Size)
+		}
+		return nil
+	})
+	if err != nil {
+		c.log.Debug("the header of a message that cannot be delivered cannot be had either", "err", err)
+	}
+}
+
 // fetchFailed halves the batch, so that the message that makes fetches fail is
-// found; failures of one alone are counted against it.
+// found; failures of one alone are counted against it. A session that was lost is
+// no message's fault, unless that goes on for long.
 func (c *collector) fetchFailed(ctx context.Context, uids []uint32, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	if len(uids) == 1 {
-		c.fails[uids[0]]++
-		c.log.Warn("a message could not be fetched", "uid", uids[0], "times", c.fails[uids[0]], "err", err)
-	}
 	c.batch = max(c.batch/2, 1)
+	if len(uids) > 1 {
+		return
+	}
+	f := c.fails[uids[0]]
+	if f.since.IsZero() {
+		f.since = c.e.now()
+	}
+	f.times++
+	c.fails[uids[0]] = f
+	c.log.Warn("a message could not be fetched", "uid", uids[0], "times", f.times, "err", err)
+	if f.times >= maxFetchFails && !refused(err) && c.e.now().Sub(f.since) < fetchPatience {
+		f.times = maxFetchFails - 1
+		c.fails[uids[0]] = f
+	}
+}
+
+// fetchFails is how often a message alone could not be fetched, and since when.
+type fetchFails struct {
+	times int
+	since time.Time
 }
 
 // largestWanted is the largest message that any trigger takes.

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"mailtrigger/codepage"
 	"mailtrigger/connection"
@@ -23,7 +25,8 @@ import (
 // The engine's own limits.
 const (
 	maxRunning   = 256              // actions at once, all triggers together
-	maxUndecoded = 64 << 20         // bytes of messages kept in memory for their first attempt, all triggers together
+	maxUndecided = 64 << 20         // bytes of messages being fetched, matched and journaled, all mailboxes together
+	maxWaiting   = 64 << 20         // bytes of messages kept in memory for their first attempt, all triggers together
 	stopGrace    = 60 * time.Second // how long a stop waits for running actions before it ends them
 )
 
@@ -61,6 +64,7 @@ type Engine struct {
 	own     *own
 
 	connections map[string]*connection.Config
+	disabled    map[string]bool // triggers that the file has, but not enabled
 	runners     []*runner
 	directories []*directory // one an account with patterns
 
@@ -68,11 +72,16 @@ type Engine struct {
 	collectors []*collector // one a watched mailbox
 	byMailbox  map[journal.MailboxKey]*collector
 
-	slots   chan struct{} // a place for each running action
-	budget  budget
-	working context.Context // ends when running actions are to be ended
-	endWork context.CancelFunc
-	running sync.WaitGroup // jobs being run
+	letters letters
+	slots   chan struct{}       // a place for each running action
+	memory  *semaphore.Weighted // bytes of messages that are being fetched, matched and journaled
+	budget  budget              // bytes of messages that wait for their first attempt
+
+	stopping  context.Context // ends when nothing new is to begin
+	beginStop context.CancelFunc
+	working   context.Context // ends when running actions are to be ended
+	endWork   context.CancelFunc
+	running   sync.WaitGroup // jobs being run, and what is done on the server besides the watches
 }
 
 // New makes an engine and takes over what the journal holds: jobs of the last
@@ -81,6 +90,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		store: o.Store, watcher: o.Watcher, env: o.Env, log: o.Log, trace: o.Trace, now: o.Now,
 		connections: make(map[string]*connection.Config),
+		disabled:    make(map[string]bool),
 		byMailbox:   make(map[journal.MailboxKey]*collector),
 		slots:       make(chan struct{}, maxRunning),
 	}
@@ -91,6 +101,9 @@ func New(o Options) (*Engine, error) {
 		e.now = time.Now
 	}
 	e.working, e.endWork = context.WithCancel(context.Background())
+	e.stopping, e.beginStop = context.WithCancel(e.working)
+	e.memory = semaphore.NewWeighted(maxUndecided)
+	e.letters.count = make(map[messageKey]int)
 	var err error
 	if e.poison, err = openPoison(filepath.Join(o.StateDir, "decoding"), e.store, e.log); err != nil {
 		return nil, err
@@ -104,6 +117,7 @@ func New(o Options) (*Engine, error) {
 			return nil, err
 		}
 		if !r.enabled() {
+			e.disabled[cfg.Name] = true
 			continue
 		}
 		run := newRunner(e, r)
@@ -209,10 +223,7 @@ func (e *Engine) watchedMailboxes() []*collector {
 
 func mailboxKey(conn *connection.Config, mailbox string) journal.MailboxKey {
 	host, user := conn.Identity()
-	if strings.EqualFold(mailbox, "INBOX") { // RFC 9051 section 5.1
-		mailbox = "INBOX"
-	}
-	return journal.MailboxKey{Host: host, User: user, Mailbox: mailbox}
+	return journal.MailboxKey{Host: host, User: user, Mailbox: foldInbox(mailbox)}
 }
 
 // recover takes over the jobs that the last run left.
@@ -225,13 +236,21 @@ func (e *Engine) recover() error {
 	if err != nil {
 		return fmt.Errorf("read the dead letters: %w", err)
 	}
-	stays := make(map[messageKey]string, len(letters))
 	for _, l := range letters {
-		stays[keyOf(l.Job)] = fmt.Sprintf("trigger %s has a dead letter for it", l.Job.Trigger)
+		e.letters.add(l.Job, 1)
 	}
 	jobs := e.store.Jobs()
 	for _, rec := range jobs {
+		if rec.Kind == kindHeld { // retried while no daemon ran
+			e.release(rec.Mailbox, releaseFire)
+			e.store.Remove(rec.Seq, nil)
+			continue
+		}
 		r := byTrigger[rec.Trigger]
+		if e.disabled[rec.Trigger] {
+			e.log.Warn("jobs of a disabled trigger wait until it is enabled again", "trigger", rec.Trigger, "event", rec.EventID)
+			continue
+		}
 		if r == nil {
 			e.bury(rec, "the trigger is gone from the config, or disabled; put it back and retry the dead letter, or discard it")
 			continue
@@ -240,7 +259,7 @@ func (e *Engine) recover() error {
 			e.bury(rec, fmt.Sprintf("its action %q was removed from the config; put it back and retry the dead letter, or discard it", gone))
 			continue
 		}
-		e.adopt(rec, r, stays[keyOf(rec)])
+		e.adopt(rec, r)
 	}
 	if len(jobs) > 0 {
 		e.log.Info("going on with the jobs of the last run", "jobs", len(jobs))
@@ -248,26 +267,16 @@ func (e *Engine) recover() error {
 	return nil
 }
 
-// A messageKey names a message in its mailbox.
-type messageKey struct {
-	box              journal.MailboxKey
-	uidValidity, uid uint32
-}
-
-func keyOf(rec *journal.Job) messageKey { return messageKey{rec.Mailbox, rec.UIDValidity, rec.UID} }
-
-// adopt takes a job from the journal into memory; the collector's resume queues
-// it. stays is why its message must stay where it is, if it must.
-func (e *Engine) adopt(rec *journal.Job, r *runner, stays string) *collector {
+// adopt takes a job from the journal into memory; its collector's resume queues it.
+func (e *Engine) adopt(rec *journal.Job, r *runner) *job {
 	_, backlog := rec.Extra[extraBacklog]
 	j := &job{rec: rec, runner: r, live: !backlog}
 	if conn := e.connections[rec.Connection]; conn != nil {
 		j.policy = r.rule.policy(conn)
 	}
 	r.adopt(rec.Size)
-	c := e.mailboxOf(rec)
-	c.adopt(j, stays)
-	return c
+	e.mailboxOf(rec).adopt(j)
+	return j
 }
 
 // mailboxOf returns the collector of a job's mailbox. For a mailbox that no
@@ -304,6 +313,7 @@ func missingAction(rec *journal.Job, r *rule) string {
 func (e *Engine) bury(rec *journal.Job, reason string) *journal.Commit {
 	e.log.Error("dead letter: "+reason, "trigger", rec.Trigger, "connection", rec.Connection,
 		"mailbox", rec.Mailbox.Mailbox, "uid", rec.UID, "event", rec.EventID)
+	e.letters.add(rec, 1)
 	return e.store.Bury(rec, reason)
 }
 
@@ -314,7 +324,10 @@ func (e *Engine) bury(rec *journal.Job, reason string) *journal.Commit {
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	for _, c := range e.byMailbox {
+	e.mu.Lock()
+	all := slices.Collect(maps.Values(e.byMailbox))
+	e.mu.Unlock()
+	for _, c := range all {
 		c.resume()
 	}
 	for _, c := range e.watchedMailboxes() {
@@ -337,6 +350,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // stop ends the watches, then the work.
 func (e *Engine) stop() error {
+	e.beginStop()
 	for _, r := range e.runners {
 		r.stop()
 	}
@@ -365,11 +379,12 @@ func (e *Engine) localEnded(j *job) { j.group.collector.localEnded(j) }
 // endJob is the end of a job: it leaves the journal, or stays there as a dead letter.
 func (e *Engine) endJob(j *job) {
 	if a := j.dead(); a != nil {
+		e.letters.add(j.rec, 1)
 		e.store.Bury(j.rec, fmt.Sprintf("action %s: %s", a.Name, a.Err))
 	} else {
 		e.store.Remove(j.rec.Seq, nil)
 	}
-	j.unload(e)
+	j.drop(e)
 	j.runner.released(j)
 }
 
@@ -390,7 +405,7 @@ type budget struct{ used atomic.Int64 }
 
 // take counts n bytes if they fit.
 func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > maxUndecoded {
+	if b.used.Add(n) > maxWaiting {
 		b.used.Add(-n)
 		return false
 	}

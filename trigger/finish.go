@@ -28,17 +28,19 @@ var finishOrder = []string{"flag", "unflag", "copy", "move", "delete"}
 // finishReady does on the server what is to be done with the messages whose other
 // actions have all ended. That it begins is in the journal before it does.
 func (c *collector) finishReady(ctx context.Context, mb *connection.Mailbox) error {
-	groups := c.takeReady()
-	if len(groups) == 0 {
+	turns := c.takeReady()
+	if len(turns) == 0 {
 		return nil
 	}
-	if err := c.beginFinish(ctx, groups); err != nil {
-		c.putBack(groups)
+	if err := c.beginFinish(ctx, turns); err != nil {
+		c.putBack(turns)
 		return err
 	}
-	for i, g := range groups {
-		if err := c.finishGroup(ctx, mb, g); err != nil {
-			c.putBack(groups[i:])
+	for i, t := range turns {
+		if err := c.finishMessage(ctx, mb, t); err != nil {
+			// The session has ended over it: it steps aside, so that it holds up no other.
+			c.putBack(turns[i+1:])
+			c.sessionLost(t, err)
 			return err
 		}
 	}
@@ -47,74 +49,111 @@ func (c *collector) finishReady(ctx context.Context, mb *connection.Mailbox) err
 
 // beginFinish records, synced, that the messages may be changed from now on, and
 // that copies of them which appear in watched mailboxes are our own doing.
-func (c *collector) beginFinish(ctx context.Context, groups []*group) error {
+func (c *collector) beginFinish(ctx context.Context, turns []*turn) error {
 	batch := &journal.Batch{State: make(map[string][]byte)}
-	for _, g := range groups {
-		for _, j := range g.jobs {
-			if j.rec.Finish != journal.FinishBegun {
-				j.rec.Finish = journal.FinishBegun
-				batch.Updates = append(batch.Updates, j.rec)
-			} else {
+	var begun []*job
+	for _, t := range turns {
+		for _, j := range t.jobs {
+			if j.rec.Finish == journal.FinishBegun {
 				j.resumed = true
+				continue
 			}
+			j.rec.Finish = journal.FinishBegun
+			begun = append(begun, j)
+			batch.Updates = append(batch.Updates, j.rec)
 		}
-		c.e.own.announce(c, g, batch.State)
+		c.e.own.announce(c, t, batch.State)
 	}
 	crashpoint.Hit("finish-begin")
-	if err := c.e.store.Accept(batch).Wait(ctx); err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	return nil
-}
-
-// finishGroup does what is to be done with one message. An error is the
-// session's: the group has its turn again in the next one.
-func (c *collector) finishGroup(ctx context.Context, mb *connection.Mailbox, g *group) error {
-	ops := c.plan(g)
-	if len(ops) == 0 {
-		c.endGroup(g)
+	err := c.e.store.Accept(batch).Wait(ctx)
+	if err == nil {
 		return nil
 	}
-	uid, found, err := c.locate(ctx, mb, g, g.jobs[0].rec)
+	for _, j := range begun {
+		j.rec.Finish = journal.FinishWaiting
+	}
+	return fmt.Errorf("journal: %w", err)
+}
+
+// finishMessage does what is to be done with one message. An error is the
+// session's.
+func (c *collector) finishMessage(ctx context.Context, mb *connection.Mailbox, t *turn) error {
+	ops := c.plan(t)
+	if len(ops) == 0 {
+		c.endTurn(t)
+		return nil
+	}
+	uid, found, err := c.locate(ctx, mb, t.key, t.jobs[0].rec)
 	if err != nil {
 		return err
 	}
 	for _, o := range ops {
-		state := &o.job.rec.Actions[o.index]
-		if state.State != journal.Waiting {
+		if o.job.rec.Actions[o.index].State != journal.Waiting {
 			continue // a later move, after the first has been made
 		}
 		if !found {
-			if err := c.vanished(ctx, g, o); err != nil {
+			if err := c.vanished(ctx, t, o); err != nil {
 				return err
 			}
 			continue
 		}
-		crashpoint.Hit("server-action-start")
 		start := time.Now()
-		err := o.def.Run(ctx, mb, uid)
-		crashpoint.Hit("server-action-end")
-		if err != nil && !refused(err) {
+		err := c.apply(ctx, mb, o, uid)
+		switch {
+		case err == nil:
+			c.opDone(o, time.Since(start))
+			found = found && !takesAway(o.def)
+		case !refused(err):
 			return err
+		case !c.opFailed(t, o, err, time.Since(start)):
+			return nil // later again; the rest of the message waits with it
 		}
-		if err != nil {
-			if !c.opFailed(g, o, err, time.Since(start)) {
-				return nil // later again; the rest of the message waits with it
-			}
+	}
+	c.endTurn(t)
+	return nil
+}
+
+// apply makes one action on the server. One that was begun before may have been
+// made already, with only its answer lost: then there is no second copy.
+func (c *collector) apply(ctx context.Context, mb *connection.Mailbox, o op, uid uint32) error {
+	crashpoint.Hit("server-action-start")
+	defer crashpoint.Hit("server-action-end")
+	dest := destination(o.def)
+	if !o.job.resumed || dest == "" {
+		return o.def.Run(ctx, mb, uid)
+	}
+	there, err := c.arrived(ctx, o.job.rec, dest)
+	switch {
+	case err != nil:
+		return err
+	case !there:
+		return o.def.Run(ctx, mb, uid)
+	case takesAway(o.def):
+		return mb.Delete(ctx, uid) // the copy of a move by COPY is there; the rest of it is left to do
+	}
+	return nil
+}
+
+// sessionLost counts a session that ended over a message against its first
+// waiting action, and gives the message its next turn after the trigger's wait.
+func (c *collector) sessionLost(t *turn, err error) {
+	for _, o := range c.plan(t) {
+		if o.job.rec.Actions[o.index].State != journal.Waiting {
 			continue
 		}
-		c.opDone(o, time.Since(start))
-		found = found && !takesAway(o.def)
+		if c.opFailed(t, o, err, 0) {
+			c.endTurn(t)
+		}
+		return
 	}
-	c.endGroup(g)
-	return nil
+	c.endTurn(t)
 }
 
 // plan returns what is to be done with a message, in order. Of several moves and
 // deletes the first trigger's in the file counts.
-func (c *collector) plan(g *group) []op {
+func (c *collector) plan(t *turn) []op {
 	var ops []op
-	for _, j := range g.jobs {
+	for _, j := range t.jobs {
 		for i := range j.rec.Actions {
 			if def, ok := j.runner.rule.actions[j.rec.Actions[i].Name].(action.Server); ok && j.rec.Actions[i].State == journal.Waiting {
 				ops = append(ops, op{j, i, def})
@@ -138,7 +177,7 @@ func (c *collector) plan(g *group) []op {
 			continue
 		}
 		c.log.Warn("two actions would move or delete one message; the first in the file is done", "trigger", o.job.rec.Trigger,
-			"action", o.def.Base().Name, "uid", g.uid, "done", taken)
+			"action", o.def.Base().Name, "uid", o.job.rec.UID, "done", taken)
 		o.job.rec.Actions[o.index].State = journal.Skipped
 	}
 	return ops
@@ -157,6 +196,12 @@ func refused(err error) bool {
 	return errors.As(err, &e) && e.Refused
 }
 
+// permanent reports whether trying again cannot help.
+func permanent(err error) bool {
+	var e *connection.Error
+	return errors.As(err, &e) && e.Permanent
+}
+
 // opDone records that an action on the server is done.
 func (c *collector) opDone(o op, took time.Duration) {
 	state := &o.job.rec.Actions[o.index]
@@ -168,16 +213,15 @@ func (c *collector) opDone(o op, took time.Duration) {
 
 // opFailed records that the server refused an action. It reports whether that is
 // for good; otherwise the message has its turn again after the trigger's wait.
-func (c *collector) opFailed(g *group, o op, err error, took time.Duration) (dead bool) {
+func (c *collector) opFailed(t *turn, o op, err error, took time.Duration) (dead bool) {
 	r, rec := o.job.runner, o.job.rec
 	state := &rec.Actions[o.index]
 	if state.Since.IsZero() {
 		state.Since = c.e.now()
 	}
 	log := c.log.With("trigger", rec.Trigger, "action", state.Name, "event", rec.EventID, "uid", rec.UID, "attempt", state.Attempt)
-	var ce *connection.Error
 	reason := ""
-	if errors.As(err, &ce) && ce.Permanent {
+	if refused(err) && permanent(err) {
 		reason = err.Error()
 	} else if why := r.givesUp(state); why != "" {
 		reason = err.Error() + "; " + why
@@ -189,20 +233,20 @@ func (c *collector) opFailed(g *group, o op, err error, took time.Duration) (dea
 		c.e.trace.action(rec.Trigger, state.Name, o.def.Base().Type, "retry", took)
 		log.Warn("action failed, will be tried again", "err", err, "next", state.Next.Format(time.RFC3339))
 		c.e.store.Update(rec)
-		c.putBackLater(g, wait)
+		c.putBackLater(t, wait)
 		return false
 	}
 	c.e.trace.action(rec.Trigger, state.Name, o.def.Base().Type, "dead", took)
 	log.Error("action failed for good, the message becomes a dead letter and stays where it is", "err", reason)
-	c.failOp(g, o, reason)
+	c.failOp(t, o, reason)
 	return true
 }
 
 // failOp marks an action on the server as failed for good; what would take the
 // message away is then not done any more, by no trigger.
-func (c *collector) failOp(g *group, o op, reason string) {
+func (c *collector) failOp(t *turn, o op, reason string) {
 	o.job.fail(o.index, reason, nil)
-	for _, j := range g.jobs {
+	for _, j := range t.jobs {
 		for i := range j.rec.Actions {
 			a := &j.rec.Actions[i]
 			if def, ok := j.runner.rule.actions[a.Name].(action.Server); ok && a.State == journal.Waiting && takesAway(def) {
@@ -213,26 +257,25 @@ func (c *collector) failOp(g *group, o op, reason string) {
 	}
 }
 
-// failGroup makes dead letters of all that a message was still to have done.
-func (c *collector) failGroup(g *group, reason string) {
-	for _, o := range c.plan(g) {
+// failTurn makes dead letters of all that a message was still to have done.
+func (c *collector) failTurn(t *turn, reason string) {
+	for _, o := range c.plan(t) {
 		if o.job.rec.Actions[o.index].State == journal.Waiting {
-			c.failOp(g, o, reason)
+			c.failOp(t, o, reason)
 		}
 	}
-	c.endGroup(g)
+	c.endTurn(t)
 }
 
-func (c *collector) endGroup(g *group) {
-	for _, j := range g.jobs {
+func (c *collector) endTurn(t *turn) {
+	for _, j := range t.jobs {
 		c.e.endJob(j)
 	}
-	c.done(g)
 }
 
 // vanished decides about an action on a message that is not in the mailbox: if
 // our own move or delete was begun before, it has been done.
-func (c *collector) vanished(ctx context.Context, g *group, o op) error {
+func (c *collector) vanished(ctx context.Context, t *turn, o op) error {
 	state := &o.job.rec.Actions[o.index]
 	if o.job.resumed && takesAway(o.def) {
 		there := true
@@ -250,17 +293,17 @@ func (c *collector) vanished(ctx context.Context, g *group, o op) error {
 	reason := "the message is no longer in the mailbox; somebody else moved or deleted it"
 	c.e.trace.action(o.job.rec.Trigger, state.Name, o.def.Base().Type, "dead", 0)
 	c.log.Error("action failed for good", "trigger", o.job.rec.Trigger, "action", state.Name, "event", o.job.rec.EventID, "uid", o.job.rec.UID, "err", reason)
-	c.failOp(g, o, reason)
+	c.failOp(t, o, reason)
 	return nil
 }
 
 // locate finds a job's message: by its UID if that still is the message, else
 // by its identity. Not exactly one match is none: what is not certain is not touched.
-func (c *collector) locate(ctx context.Context, mb *connection.Mailbox, g *group, rec *journal.Job) (uid uint32, found bool, err error) {
-	if !g.gone && g.uidValidity == mb.UIDValidity {
-		is, err := c.isMessage(ctx, mb, g.uid, rec)
+func (c *collector) locate(ctx context.Context, mb *connection.Mailbox, key groupKey, rec *journal.Job) (uid uint32, found bool, err error) {
+	if key.uidValidity == mb.UIDValidity {
+		is, err := c.isMessage(ctx, mb, key.uid, rec)
 		if err != nil || is {
-			return g.uid, is, err
+			return key.uid, is, err
 		}
 	}
 	return c.find(ctx, mb, rec)
@@ -274,6 +317,9 @@ func (c *collector) isMessage(ctx context.Context, mb *connection.Mailbox, uid u
 	}
 	if infos[0].Size != rec.Size || !infos[0].InternalDate.Equal(rec.InternalDate) {
 		return false, nil
+	}
+	if rec.IdentityHash == 0 { // it was never read; UIDVALIDITY, UID, date and size say enough
+		return true, nil
 	}
 	return c.hasIdentity(ctx, mb, uid, rec)
 }
@@ -292,6 +338,9 @@ func (c *collector) find(ctx context.Context, mb *connection.Mailbox, rec *journ
 		return 0, false, nil
 	}
 	uids, err := mb.Search(ctx, connection.Search{MessageID: rec.MessageID})
+	if refused(err) { // such as a Message-ID that cannot be searched for
+		return 0, false, nil
+	}
 	if err != nil {
 		return 0, false, err
 	}
@@ -310,14 +359,19 @@ func (c *collector) find(ctx context.Context, mb *connection.Mailbox, rec *journ
 	return uid, n == 1, nil
 }
 
-// arrived reports whether the job's message is in the destination of a move. It
-// takes a session of its own to look.
+// arrived reports whether the job's message is in the destination of a move or
+// copy. It takes a session of its own to look; where it cannot, it is not known to be there.
 func (c *collector) arrived(ctx context.Context, rec *journal.Job, destination string) (there bool, err error) {
 	err = c.e.watcher.Do(ctx, c.conn, destination, func(ctx context.Context, dest *connection.Mailbox) error {
 		var err error
 		_, there, err = c.find(ctx, dest, rec)
 		return err
 	})
+	var ce *connection.Error
+	if errors.As(err, &ce) && (ce.Refused || ce.Permanent || ce.Stage == connection.StageBudget) {
+		c.log.Warn("cannot look whether the message has arrived", "destination", destination, "uid", rec.UID, "err", err)
+		return false, nil
+	}
 	return there, err
 }
 

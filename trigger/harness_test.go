@@ -81,6 +81,7 @@ type world struct {
 	conn     *connection.Config
 	log      *slog.Logger
 	trace    *Trace
+	prepare  func(*Engine) // called before the engine runs
 
 	store  *journal.Journal
 	dialer *connection.Dialer
@@ -121,6 +122,9 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if w.prepare != nil {
+		w.prepare(w.engine)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx) }()
@@ -142,7 +146,7 @@ func (w *world) start() {
 	w.t.Cleanup(w.stop)
 	w.until("every mailbox is watched", func() bool {
 		watches := w.engine.Watches()
-		return len(watches) == len(w.engine.collectors) && !slices.ContainsFunc(watches, func(s connection.Status) bool { return s.State != connection.StateParked })
+		return len(watches) == len(w.engine.watchedMailboxes()) && !slices.ContainsFunc(watches, func(s connection.Status) bool { return s.State != connection.StateParked })
 	})
 }
 

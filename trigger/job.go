@@ -25,16 +25,18 @@ type job struct {
 
 	accepted *journal.Commit // J1; nil: the job was in the journal at the start
 	changed  *journal.Commit // the last Update that must be durable before the next attempt; nil: none
+	turn     *startTurn      // when its first attempt may start; nil: at any time
 	retryAt  time.Time       // when the runner looks at it again
 	pushed   time.Time       // when the server told us; zero if it did not
 
-	policy  codepage.Policy
-	raw     []byte           // nil: to be read from the journal
-	msg     *message.Message // decoded raw; nil with it
-	budget  int64            // bytes counted in the engine's budget for raw
-	live    bool             // not from a backlog
-	asked   bool             // its mail has been asked for again
-	resumed bool             // its actions on the server had begun before the daemon was started
+	policy    codepage.Policy
+	raw       []byte           // nil: to be read from the journal
+	msg       *message.Message // decoded raw; nil with it
+	budget    int64            // bytes counted in the engine's budget for raw
+	live      bool             // not from a backlog
+	asked     bool             // its mail has been asked for again
+	readFails int              // sessions that ended while it was being read again
+	resumed   bool             // its actions on the server were begun in an earlier turn: some may be done
 }
 
 // durable waits until everything said of the job so far is in the journal.
@@ -130,11 +132,15 @@ func (j *job) load(e *Engine) error {
 	return nil
 }
 
-// unload lets go of the message; load gets it again.
+// unload lets go of the message, if load can get it again.
 func (j *job) unload(e *Engine) {
-	if !j.committed() {
-		return
+	if j.committed() {
+		j.drop(e)
 	}
+}
+
+// drop lets go of the message.
+func (j *job) drop(e *Engine) {
 	j.raw, j.msg = nil, nil
 	e.budget.release(j.budget)
 	j.budget = 0

@@ -20,6 +20,9 @@ type Verdict struct {
 
 const maxGot = 200
 
+// maxGroup is how many bytes of a named group are kept: it goes into the journal.
+const maxGroup = 32 << 10
+
 // A matcher is the compiled conditions of a trigger. It is safe for concurrent use.
 type matcher struct {
 	combine string // all, any or none
@@ -211,7 +214,7 @@ func collectGroups(re *regexp.Regexp, value string, groups *map[string]string) {
 		if *groups == nil {
 			*groups = make(map[string]string)
 		}
-		(*groups)[name] = found[i]
+		(*groups)[name] = cut(found[i], maxGroup)
 	}
 }
 

@@ -17,7 +17,14 @@ import (
 // state, written before the move or copy is made.
 type own struct {
 	mu    sync.Mutex
-	fired map[string][]string // by mailbox and identity: the triggers that have fired
+	fired map[string]ownNote // by mailbox and identity
+	added int
+}
+
+// An ownNote is which triggers have fired on a message, and when that was noted.
+type ownNote struct {
+	triggers []string
+	at       time.Time
 }
 
 const (
@@ -31,54 +38,72 @@ func ownKey(box journal.MailboxKey, hash uint64) string {
 
 // openOwn reads what is known, and returns the keys that are too old to keep.
 func openOwn(state map[string][]byte, now time.Time) (*own, map[string][]byte) {
-	o := &own{fired: make(map[string][]string)}
+	o := &own{fired: make(map[string]ownNote)}
 	old := make(map[string][]byte)
 	for key, v := range state {
-		if len(v) < 8 || now.Sub(time.Unix(int64(binary.BigEndian.Uint64(v)), 0)) > ownKept {
+		if len(v) < 8 {
 			old[key] = nil
 			continue
 		}
-		o.fired[key] = strings.Split(string(v[8:]), "\x00")
+		at := time.Unix(int64(binary.BigEndian.Uint64(v)), 0)
+		if now.Sub(at) > ownKept {
+			old[key] = nil
+			continue
+		}
+		o.fired[key] = ownNote{strings.Split(string(v[8:]), "\x00"), at}
 	}
 	return o, old
 }
 
-// announce notes, in the state to be committed before the group's actions on the
+// announce notes, in the state to be committed before the turn's actions on the
 // server are done, the watched mailboxes that its message will appear in.
-func (o *own) announce(c *collector, g *group, state map[string][]byte) {
-	for _, j := range g.jobs {
+func (o *own) announce(c *collector, t *turn, state map[string][]byte) {
+	for _, j := range t.jobs {
 		for _, a := range j.rec.Actions {
 			dest := destination(j.runner.rule.actions[a.Name])
 			if dest == "" || a.State != journal.Waiting {
 				continue
 			}
 			box := c.key
-			box.Mailbox = dest
-			if !c.e.watches(box) {
-				continue
+			box.Mailbox = foldInbox(dest)
+			if c.e.watches(box) {
+				o.add(ownKey(box, j.rec.IdentityHash), o.chain(c, t), c.e.now(), state)
 			}
-			o.add(ownKey(box, j.rec.IdentityHash), o.chain(c.key, g), c.e.now(), state)
 		}
 	}
 }
 
-// chain returns the triggers that have fired on the group's message so far.
-func (o *own) chain(box journal.MailboxKey, g *group) []string {
+// chain returns the triggers that have fired on the turn's message so far, in
+// this mailbox and in those that it came from.
+func (o *own) chain(c *collector, t *turn) []string {
+	c.mu.Lock()
+	chain := slices.Clone(t.group.fired)
+	c.mu.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	chain := slices.Clone(o.fired[ownKey(box, g.jobs[0].rec.IdentityHash)])
-	for _, j := range g.jobs {
-		if !slices.Contains(chain, j.rec.Trigger) {
-			chain = append(chain, j.rec.Trigger)
+	for _, name := range o.fired[ownKey(c.key, t.key.hash)].triggers {
+		if !slices.Contains(chain, name) {
+			chain = append(chain, name)
 		}
 	}
 	return chain
 }
 
+// sweepEvery is after how many notes the old ones are looked for.
+const sweepEvery = 1000
+
 func (o *own) add(key string, triggers []string, now time.Time, state map[string][]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.fired[key] = triggers
+	if o.added++; o.added%sweepEvery == 0 {
+		for key, n := range o.fired {
+			if now.Sub(n.at) > ownKept {
+				delete(o.fired, key)
+				state[key] = nil
+			}
+		}
+	}
+	o.fired[key] = ownNote{triggers, now}
 	v := binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))
 	state[key] = append(v, strings.Join(triggers, "\x00")...)
 }
@@ -88,5 +113,5 @@ func (o *own) add(key string, triggers []string, now time.Time, state map[string
 func (o *own) hasFired(box journal.MailboxKey, hash uint64, trigger string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.fired) > 0 && slices.Contains(o.fired[ownKey(box, hash)], trigger)
+	return len(o.fired) > 0 && slices.Contains(o.fired[ownKey(box, hash)].triggers, trigger)
 }

@@ -22,40 +22,56 @@ func (c *collector) readAgain(j *job) {
 	c.wake()
 }
 
-// readUnread fetches the mail of jobs that have none.
+// readUnread fetches the mail of jobs that have none, as far as there is room for it.
 func (c *collector) readUnread(ctx context.Context, mb *connection.Mailbox) error {
-	c.mu.Lock()
-	jobs := c.unread
-	c.unread = nil
-	c.mu.Unlock()
-	for i, j := range jobs {
-		if err := c.readOne(ctx, mb, j); err != nil {
-			c.mu.Lock()
-			c.unread = append(c.unread, jobs[i:]...)
+	for {
+		c.mu.Lock()
+		if len(c.unread) == 0 {
 			c.mu.Unlock()
-			return err
+			return nil
+		}
+		j := c.unread[0]
+		c.unread = c.unread[1:]
+		c.mu.Unlock()
+		if err := c.readOne(ctx, mb, j); err != nil {
+			if !refused(err) {
+				j.readFails++
+			}
+			if refused(err) || j.readFails >= maxFetchFails {
+				j.setExtra(unread, err.Error())
+				j.runner.queue(j)
+			} else {
+				c.mu.Lock()
+				c.unread = append(c.unread, j)
+				c.mu.Unlock()
+			}
+			if !refused(err) {
+				return err
+			}
+			continue
 		}
 		j.runner.queue(j)
 	}
-	return nil
 }
 
 func (c *collector) readOne(ctx context.Context, mb *connection.Mailbox, j *job) error {
-	uid, found, err := c.locate(ctx, mb, j.group, j.rec)
+	c.mu.Lock()
+	key := j.group.key
+	c.mu.Unlock()
+	uid, found, err := c.locate(ctx, mb, key, j.rec)
 	if err != nil {
 		return err
 	}
-	most := int64(j.runner.rule.cfg.MaxSize)
 	switch {
 	case !found:
 		j.setExtra(unread, "the message is no longer in the mailbox")
 		return nil
-	case j.rec.Size > most:
+	case j.rec.Size > int64(j.runner.rule.cfg.MaxSize):
 		j.setExtra(unread, fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s", j.rec.Size, j.runner.rule.cfg.MaxSize))
 		return nil
 	}
 	return mb.Fetch(ctx, []uint32{uid}, func(b connection.Body) error {
-		j.raw, j.asked = b.Raw, false // a later attempt asks again
+		j.raw, j.asked = b.Raw, false
 		return nil
 	})
 }

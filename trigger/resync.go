@@ -2,19 +2,11 @@ package trigger
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"mailtrigger/connection"
 	"mailtrigger/trigger/journal"
-)
-
-// The limits of what may look new after the server has changed its UIDs, before
-// it is held back instead of fired.
-const (
-	holdAbove        = 50 // messages
-	holdAbovePercent = 5  // of the mailbox
 )
 
 // maxRecent is how many messages that are in a mailbox at the first look have
@@ -38,7 +30,14 @@ func (c *collector) resync(ctx context.Context, mb *connection.Mailbox) error {
 		return err
 	}
 	r := c.compare(known, now)
-	if r.newer > holdAbove && r.newer*100 > len(now)*holdAbovePercent {
+	answer, err := c.released()
+	switch {
+	case err != nil:
+		return err
+	case answer == releaseSkip:
+		clear(r.isNew)
+		r.newer = 0
+	case answer == "" && r.newer > holdAbove && r.newer*100 > len(now)*holdAbovePercent:
 		return c.hold(ctx, mb, r.newer, len(now))
 	}
 	if err := c.adoptUIDs(ctx, mb, now, r); err != nil {
@@ -174,13 +173,6 @@ func (c *collector) compare(known map[uint64][]uint32, now []present) resynced {
 	return r
 }
 
-// hold stops collecting from the mailbox until what is in it is believable again.
-func (c *collector) hold(ctx context.Context, mb *connection.Mailbox, newer, all int) error {
-	c.state.Held = fmt.Sprintf("after the server changed the UIDs of the mailbox, %d of its %d messages look new; nothing fires until that is cleared up", newer, all)
-	c.log.Error(c.state.Held + "; if they are new, retry the dead letter of this mailbox to fire them, or discard it to take them as known")
-	return c.commit(ctx, &journal.Batch{Mailboxes: []journal.MailboxUpdate{{Mailbox: c.key, State: c.state}}})
-}
-
 // adoptUIDs commits the mailbox's UIDs as they are now: cursors at its end, and
 // what each trigger has not decided about as its backlog.
 func (c *collector) adoptUIDs(ctx context.Context, mb *connection.Mailbox, now []present, r resynced) error {
@@ -192,35 +184,60 @@ func (c *collector) adoptUIDs(ctx context.Context, mb *connection.Mailbox, now [
 			seen.Seen = append(seen.Seen, journal.Seen{UID: p.info.UID, Hash: p.hash})
 		}
 	}
-	batch := &journal.Batch{Mailboxes: []journal.MailboxUpdate{{Mailbox: c.key, State: state}}, Seen: []journal.SeenUpdate{seen}}
+	batch := &journal.Batch{
+		Mailboxes: []journal.MailboxUpdate{{Mailbox: c.key, State: state}}, Seen: []journal.SeenUpdate{seen},
+		State: map[string][]byte{releaseKey(c.key): nil},
+	}
+	// All cursors of the mailbox, also of triggers that do not watch it just now.
+	cursors := c.e.store.Cursors(c.key)
 	for _, f := range c.feeds {
+		if f.known {
+			cursors[f.runner.rule.cfg.Name] = f.cursor
+		}
+	}
+	last := mb.UIDNext - 1
+	for trigger, cursor := range cursors {
+		startsAll := c.startsAll(trigger)
 		var undecided []uint32
 		for i, p := range now {
-			if r.isNew[i] || f.undecided(r.old[i], p.info) {
+			if r.isNew[i] || isUndecided(cursor, r.old[i], startsAll) {
 				undecided = append(undecided, p.info.UID)
 			}
 		}
-		last := mb.UIDNext - 1
-		f.cursor = journal.Cursor{UIDValidity: mb.UIDValidity, UID: last, Backfill: ranges(undecided, last)}
-		batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
-	}
-	c.state = state
-	if err := c.commit(ctx, batch); err != nil {
-		return err
+		cursor = journal.Cursor{UIDValidity: mb.UIDValidity, UID: last, Backfill: ranges(undecided, last)}
+		cursors[trigger] = cursor
+		batch.Cursors = append(batch.Cursors, journal.CursorUpdate{Mailbox: c.key, Trigger: trigger, Cursor: cursor})
 	}
 	byHash := make(map[uint64]uint32, len(now))
 	for _, p := range now {
 		byHash[p.hash] = p.info.UID
 	}
 	c.rekey(byHash, mb.UIDValidity, true)
+	if err := c.commit(ctx, batch); err != nil {
+		return err
+	}
+	c.state = state
+	clear(c.fails)
+	for _, f := range c.feeds {
+		if f.known {
+			f.cursor = cursors[f.runner.rule.cfg.Name]
+		}
+	}
 	return nil
 }
 
-// undecided reports whether the trigger has yet to decide about a message that
-// was known by the UID old, or, if that is 0, was there before the first look.
-func (f *feed) undecided(old uint32, info connection.Info) bool {
+func (c *collector) startsAll(trigger string) bool {
+	return slices.ContainsFunc(c.feeds, func(f *feed) bool {
+		return f.runner.rule.cfg.Name == trigger && f.runner.rule.cfg.Start == "all"
+	})
+}
+
+// isUndecided reports whether a trigger with this cursor has yet to decide about a
+// message that was known by the UID old, or, if that is 0, was there before the
+// first look.
+func isUndecided(cursor journal.Cursor, old uint32, startsAll bool) bool {
 	if old != 0 {
-		return old > f.cursor.UID || inBacklog(f.cursor, old)
+		return old > cursor.UID || inBacklog(cursor, old)
 	}
-	return backlogSize(f.cursor) > 0 && f.runner.rule.cfg.Start == "all"
+	return backlogSize(cursor) > 0 && startsAll
 }

@@ -30,6 +30,7 @@ type runner struct {
 	rule *rule
 	log  *slog.Logger
 
+	ordered    bool          // first attempts start in the order they are picked
 	unrecorded chan struct{} // a place for each result not yet synced
 	early      atomic.Bool   // one job at a time may start before its J1 is synced
 
@@ -39,6 +40,8 @@ type runner struct {
 	later      retryHeap
 	timer      *time.Timer
 	lastWasDue bool
+	lastTurn   *startTurn         // of the first attempt that was picked last
+	deadlines  map[*job]time.Time // of the actions that run
 	running    int
 	jobs       int                     // not ended
 	bytes      int64                   // of their messages
@@ -50,7 +53,9 @@ type runner struct {
 func newRunner(e *Engine, r *rule) *runner {
 	return &runner{
 		e: e, rule: r, log: e.log.With("trigger", r.cfg.Name),
+		ordered:    (r.cfg.Ordered == nil || *r.cfg.Ordered) && r.cfg.Concurrency > 1,
 		unrecorded: make(chan struct{}, maxUnrecorded),
+		deadlines:  make(map[*job]time.Time),
 		all:        make(map[*job]struct{}),
 		full:       make(map[*collector]struct{}),
 	}
@@ -127,6 +132,10 @@ func (r *runner) pump() {
 		}
 		r.running++
 		r.e.running.Add(1)
+		if r.ordered && j.turn == nil {
+			j.turn = newStartTurn(r.lastTurn)
+			r.lastTurn = j.turn
+		}
 		go r.run(j)
 	}
 }
@@ -155,6 +164,7 @@ func (r *runner) pick() *job {
 // run takes a job through its local actions until they have ended or it has to wait.
 func (r *runner) run(j *job) {
 	next := r.work(r.e.working, j)
+	j.turn.taken() // if it did not start anything
 	r.mu.Lock()
 	r.running--
 	r.pump()
@@ -180,6 +190,9 @@ func (r *runner) work(ctx context.Context, j *job) func() {
 		i := j.nextLocal()
 		if i < 0 {
 			return func() { r.e.localEnded(j) }
+		}
+		if r.e.stopping.Err() != nil {
+			return nil
 		}
 		switch r.attempt(ctx, j, i) {
 		case attemptStopped:
@@ -225,6 +238,52 @@ func (r *runner) tick() {
 	r.pump()
 }
 
+// began and ended note until when an action must have ended.
+func (r *runner) began(j *job, deadline time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deadlines[j] = deadline
+}
+
+func (r *runner) ended(j *job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.deadlines, j)
+}
+
+// A startTurn makes first attempts start one after another, where several run at
+// once. The nil turn is always one's own.
+type startTurn struct {
+	before *startTurn
+	start  chan struct{}
+	once   sync.Once
+}
+
+func newStartTurn(before *startTurn) *startTurn {
+	return &startTurn{before: before, start: make(chan struct{})}
+}
+
+// wait waits until the one before has started, or ctx ends.
+func (t *startTurn) wait(ctx context.Context) bool {
+	if t == nil || t.before == nil {
+		return true
+	}
+	select {
+	case <-t.before.start:
+		t.before = nil
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// taken lets the next one start.
+func (t *startTurn) taken() {
+	if t != nil {
+		t.once.Do(func() { close(t.start) })
+	}
+}
+
 // stop lets nothing start any more. Jobs stay in the journal.
 func (r *runner) stop() {
 	r.mu.Lock()
@@ -252,18 +311,23 @@ func (r *runner) attempt(ctx context.Context, j *job, i int) attemptEnd {
 	if early {
 		defer r.early.Store(false)
 	} else {
-		if err := j.durable(ctx); err != nil {
+		if err := j.durable(r.e.stopping); err != nil {
 			return attemptStopped
 		}
 		if r.e.store.Health() != nil {
 			return attemptUnhealthy
 		}
 	}
-	if !acquire(ctx, r.unrecorded) {
+	if !acquire(r.e.stopping, r.unrecorded) {
 		return attemptStopped
 	}
-	if !acquire(ctx, r.e.slots) {
+	if !acquire(r.e.stopping, r.e.slots) {
 		<-r.unrecorded
+		return attemptStopped
+	}
+	if !j.turn.wait(r.e.stopping) {
+		<-r.unrecorded
+		<-r.e.slots
 		return attemptStopped
 	}
 	result, took := r.do(ctx, j, i, def)
@@ -320,6 +384,9 @@ func (r *runner) do(ctx context.Context, j *job, i int, def action.Local) (actio
 		j.pushed = time.Time{}
 	}
 	start := time.Now()
+	r.began(j, start.Add(time.Duration(def.Base().Timeout)))
+	defer r.ended(j)
+	j.turn.taken()
 	result := def.Run(ctx, &action.Run{Event: j.event(i), Key: idempotencyKey(j.rec.EventID, state.Name), Env: env, Progress: j.progress(state.Name)})
 	crashpoint.Hit("action-end")
 	return result, time.Since(start)

@@ -1,10 +1,12 @@
 package trigger
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"mailtrigger/connection"
+	"mailtrigger/trigger/journal"
 )
 
 // A TriggerStatus is how a trigger is doing.
@@ -42,18 +44,46 @@ func (e *Engine) Watches() []connection.Status {
 	return out
 }
 
-// Health is nil if the journal can write and the engine moves: no first attempt
-// waits though a place for it is free.
+// Health is nil if the journal can write and the engine moves.
 func (e *Engine) Health() error {
 	if err := e.store.Health(); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
+	return e.Moving()
+}
+
+// Moving is nil if the engine itself gets on: no retry is overdue, no action runs
+// for longer than it may, and no commit hangs. What a mail server or a full disk
+// does has no part in it: a restart would not mend that.
+func (e *Engine) Moving() error {
+	if err := e.store.Health(); errors.Is(err, journal.ErrStuck) {
+		return fmt.Errorf("journal: %w", err)
+	}
 	for _, r := range e.runners {
-		if r.stuck() {
-			return fmt.Errorf("trigger %s: jobs wait though nothing runs", r.rule.cfg.Name)
+		if why := r.stuck(); why != "" {
+			return fmt.Errorf("trigger %s: %s", r.rule.cfg.Name, why)
 		}
 	}
 	return nil
+}
+
+// overdue is how late something may be on a busy machine.
+const overdue = time.Minute
+
+// stuck returns what should have happened long ago; "" if nothing.
+func (r *runner) stuck() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.e.now()
+	if !r.stopped && len(r.later) > 0 && now.Sub(r.later[0].retryAt) > overdue {
+		return "a retry is overdue"
+	}
+	for _, deadline := range r.deadlines {
+		if now.Sub(deadline) > overdue {
+			return "an action runs for longer than its timeout"
+		}
+	}
+	return ""
 }
 
 func (r *runner) status() TriggerStatus {
@@ -77,10 +107,4 @@ func (r *runner) oldest() (t time.Time) {
 		}
 	}
 	return t
-}
-
-func (r *runner) stuck() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return !r.stopped && r.running == 0 && len(r.live)+len(r.old)+len(r.due) > 0
 }

@@ -43,9 +43,9 @@ func (c *call) runDaemon(ctx context.Context) int {
 	n := newNotifier(log)
 	n.ready(d.summary())
 	log.Info("mailtriggerd is running", "version", buildVersion().Version, "config", cfg.Path, "connections", len(cfg.Connections), "triggers", len(cfg.Triggers))
-	go n.keepUp(ctx, d.summary, d.engine.Health)
+	go n.keepUp(ctx, d.summary, d.engine.Moving)
+	context.AfterFunc(ctx, n.stopping)
 	err = d.engine.Run(ctx)
-	n.stopping()
 	if err != nil {
 		log.Error("ended", "err", err)
 		return exitFailed

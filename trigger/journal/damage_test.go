@@ -21,8 +21,8 @@ func filled(t testing.TB) string {
 	j := mustOpen(t, t.TempDir())
 	for n := range 3 {
 		b := &Batch{State: map[string][]byte{}}
-		for i := range MaxBatchJobs {
-			b.Jobs = append(b.Jobs, testJob(uint32(n*MaxBatchJobs+i), "a", "b"))
+		for i := range batchJobs {
+			b.Jobs = append(b.Jobs, testJob(uint32(n*batchJobs+i), "a", "b"))
 			b.Bodies = append(b.Bodies, bytes.Repeat([]byte("m"), 100+100*i))
 			b.State[fmt.Sprintf("key-%d-%d", n, i)] = []byte("value")
 		}

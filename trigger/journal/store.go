@@ -24,6 +24,7 @@ type Store interface {
 	Mailbox(key MailboxKey) (MailboxState, bool)
 	Mailboxes() map[MailboxKey]MailboxState
 	Cursor(key MailboxKey, trigger string) (Cursor, bool)
+	Cursors(key MailboxKey) map[string]Cursor
 	State(prefix string) (map[string][]byte, error)
 	Seen(key MailboxKey) ([]Seen, error)
 	History(n int) []HistoryEntry

@@ -6,7 +6,7 @@ import (
 
 // Limits that callers meet.
 const (
-	MaxBatchJobs = 100       // jobs in one Batch
+	MaxBatchJobs = 5000      // jobs in one Batch: of one message at least, for as many triggers
 	MaxInline    = 64 << 10  // bytes of a body kept in the database; larger ones are spool files
 	MaxOutput    = 64 << 10  // bytes of ActionState.Output kept; more is cut
 	MaxErr       = 4 << 10   // bytes of ActionState.Err and of a dead letter's reason kept; more is cut
