@@ -67,7 +67,7 @@ func (d *daemon) statusInfo() statusInfo {
 	for _, s := range d.engine.Watches() {
 		info.Watches = append(info.Watches, watchInfoOf(s))
 	}
-	if err := d.engine.Health(); err != nil {
+	if err := d.health(); err != nil {
 		info.Health = err.Error()
 	}
 	return info

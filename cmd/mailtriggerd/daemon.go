@@ -43,9 +43,9 @@ func (c *call) runDaemon(ctx context.Context) int {
 	n := newNotifier(log)
 	n.ready(d.summary())
 	log.Info("mailtriggerd is running", "version", buildVersion().Version, "config", cfg.Path, "connections", len(cfg.Connections), "triggers", len(cfg.Triggers))
-	go n.keepUp(ctx, d.summary, d.engine.Moving)
-	context.AfterFunc(ctx, n.stopping)
+	go n.keepUp(ctx, d.summary, d.moving)
 	err = d.engine.Run(ctx)
+	n.stopping() // said already where ctx has ended it
 	if err != nil {
 		log.Error("ended", "err", err)
 		return exitFailed
@@ -80,6 +80,7 @@ type daemon struct {
 	dialer  *connection.Dialer
 	engine  *trigger.Engine
 	metrics *metrics.Metrics
+	watched *progress
 	closers []func()
 }
 
@@ -105,9 +106,10 @@ func newDaemon(cfg *config.Config, store *journal.Journal, log *slog.Logger) (*d
 		d.close()
 		return nil, err
 	}
+	d.watched = newProgress(cfg.Connections)
 	d.metrics.Watch(metrics.Source{
 		Connections: cfg.Connections, Watches: d.engine.Watches, Triggers: d.engine.Triggers,
-		Health: d.engine.Health, JournalErrors: store.Errors,
+		Health: d.health, JournalErrors: store.Errors,
 	})
 	d.metrics.Loaded(nil, time.Now())
 	return d, nil
@@ -135,6 +137,23 @@ func (d *daemon) close() {
 		d.closers[i]()
 	}
 	d.closers = nil
+}
+
+// health is nil if the journal can write and the daemon itself gets on.
+func (d *daemon) health() error {
+	if err := d.engine.Health(); err != nil {
+		return err
+	}
+	return d.moving()
+}
+
+// moving is nil if the daemon itself gets on: the engine moves, and each session's
+// owner meets its deadlines. Only what a restart mends is an error.
+func (d *daemon) moving() error {
+	if err := d.engine.Moving(); err != nil {
+		return err
+	}
+	return d.watched.check(d.engine.Watches(), time.Now())
 }
 
 // summary is one line for systemd's STATUS.
@@ -170,7 +189,3 @@ func closeLogged(log *slog.Logger, what string, c interface{ Close() error }) {
 		log.Error("closing failed", "part", what, "err", err)
 	}
 }
-
-// keepUpInterval is how often systemd is told how things stand, unless its
-// watchdog wants it more often.
-const keepUpInterval = 10 * time.Second

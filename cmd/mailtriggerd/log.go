@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"syscall"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
 )
@@ -12,8 +14,7 @@ import (
 // itself and takes the priority from a prefix.
 func newLogger(w io.Writer, cfg config.LogConfig) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.Level}
-	journald := w == os.Stderr && os.Getenv("JOURNAL_STREAM") != ""
-	if journald {
+	if w == os.Stderr && isJournal(os.Stderr, os.Getenv("JOURNAL_STREAM")) {
 		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey && len(groups) == 0 {
 				return slog.Attr{}
@@ -26,4 +27,15 @@ func newLogger(w io.Writer, cfg config.LogConfig) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// isJournal reports whether f is the journal's socket: systemd.exec(5) gives its
+// device and inode in JOURNAL_STREAM, as a redirected stderr keeps the variable.
+func isJournal(f *os.File, stream string) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stream == fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -12,7 +13,8 @@ import (
 // NOTIFY_SOCKET it tells nobody.
 type notifier struct {
 	log      *slog.Logger
-	watchdog time.Duration // 0: systemd watches no dog
+	watchdog time.Duration // how often systemd wants to be fed at least; 0: not at all
+	stopOnce sync.Once
 }
 
 func newNotifier(log *slog.Logger) *notifier {
@@ -32,27 +34,41 @@ func (n *notifier) send(state string) {
 }
 
 func (n *notifier) ready(status string) { n.send(sd.SdNotifyReady + "\nSTATUS=" + status) }
+
+// stopping says, once, that the end has begun.
 func (n *notifier) stopping() {
-	n.send(sd.SdNotifyStopping + "\nSTATUS=ending: running actions may finish")
+	n.stopOnce.Do(func() { n.send(sd.SdNotifyStopping + "\nSTATUS=ending: running actions may finish") })
 }
+
+// How often systemd is told how things stand: soon after the start, when much
+// changes, then less often, unless its watchdog wants it more often.
+const (
+	firstKeepUp   = time.Second
+	longestKeepUp = 10 * time.Second
+)
 
 // keepUp tells the status as it changes, and feeds the watchdog as long as the
 // daemon itself is well: a mail server's health has no part in that, since an
-// outage of it is no reason for a restart.
+// outage of it is no reason for a restart. When ctx ends it says that the end has
+// begun.
 func (n *notifier) keepUp(ctx context.Context, status func() string, health func() error) {
-	interval := keepUpInterval
+	longest := longestKeepUp
 	if n.watchdog > 0 {
-		interval = min(interval, n.watchdog/2)
+		longest = min(longest, n.watchdog/2)
 	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+	interval := min(firstKeepUp, longest)
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
 	last := ""
 	for {
 		select {
 		case <-ctx.Done():
+			n.stopping()
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
+		interval = min(2*interval, longest)
+		timer.Reset(interval)
 		if s := status(); s != last {
 			n.send("STATUS=" + s)
 			last = s
