@@ -20,6 +20,8 @@ import (
 // runDaemon is the daemon's life: config, journal, engine, listeners, READY, work
 // until a signal, and an orderly end.
 func (c *call) runDaemon(ctx context.Context) int {
+	hangups, endHangups := catchHangups()
+	defer endHangups()
 	cfg := c.load(config.Options{CheckSecrets: true})
 	if cfg == nil {
 		return exitConfig
@@ -44,6 +46,7 @@ func (c *call) runDaemon(ctx context.Context) int {
 	n.ready(d.summary())
 	log.Info("mailtriggerd is running", "version", buildVersion().Version, "config", cfg.Path, "connections", len(cfg.Connections), "triggers", len(cfg.Triggers))
 	go n.keepUp(ctx, d.summary, d.moving)
+	go d.heedReload(ctx, hangups, n)
 	err = d.engine.Run(ctx)
 	n.stopping() // said already where ctx has ended it
 	if err != nil {

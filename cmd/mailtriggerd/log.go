@@ -15,18 +15,20 @@ import (
 func newLogger(w io.Writer, cfg config.LogConfig) *slog.Logger {
 	o := &slog.HandlerOptions{Level: cfg.Level}
 	if w == os.Stderr && isJournal(os.Stderr, os.Getenv("JOURNAL_STREAM")) {
-		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey && len(groups) == 0 {
-				return slog.Attr{}
-			}
-			return a
-		}
+		o.ReplaceAttr = withoutTime
 		w = &priorityWriter{w: w}
 	}
 	if cfg.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey && len(groups) == 0 {
+		return slog.Attr{}
+	}
+	return a
 }
 
 // isJournal reports whether f is the journal's socket: systemd.exec(5) gives its

@@ -35,6 +35,13 @@ func (n *notifier) send(state string) {
 
 func (n *notifier) ready(status string) { n.send(sd.SdNotifyReady + "\nSTATUS=" + status) }
 
+// reloading says that the config is read again; systemd waits for reloaded.
+func (n *notifier) reloading() {
+	n.send(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
+}
+
+func (n *notifier) reloaded() { n.send(sd.SdNotifyReady) }
+
 // stopping says, once, that the end has begun.
 func (n *notifier) stopping() {
 	n.stopOnce.Do(func() { n.send(sd.SdNotifyStopping + "\nSTATUS=ending: running actions may finish") })

@@ -25,11 +25,12 @@ func (p *priorityWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// lineLevel returns what follows the level's key, the first in a line of either format.
+// lineLevel returns what follows the level's key. The level comes first in a line
+// of either format, as journald needs no time.
 func lineLevel(line []byte) []byte {
-	for _, key := range []string{"level=", `"level":"`} {
-		if i := bytes.Index(line, []byte(key)); i >= 0 && i < 64 {
-			return line[i+len(key):]
+	for _, key := range []string{"level=", `{"level":"`} {
+		if level, found := bytes.CutPrefix(line, []byte(key)); found {
+			return level
 		}
 	}
 	return nil

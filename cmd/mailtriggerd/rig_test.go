@@ -21,6 +21,7 @@ import (
 type daemonUnderTest struct {
 	t      *testing.T
 	dir    string
+	env    []string // besides the test's own
 	cmd    *exec.Cmd
 	mu     sync.Mutex
 	lines  []string
@@ -51,6 +52,7 @@ func (d *daemonUnderTest) write(name, content string) {
 func (d *daemonUnderTest) start() {
 	d.t.Helper()
 	cmd := program(d.t, "--config", d.path("config.toml"))
+	cmd.Env = append(cmd.Env, d.env...)
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		d.t.Fatal(err)
