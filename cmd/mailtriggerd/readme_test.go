@@ -421,7 +421,6 @@ func TestReadmeProof(t *testing.T) {
 func TestReadmeFurther(t *testing.T) {
 	text := strings.Join(readme(t), " ")
 	for claim, doing := range map[string]*regexp.Regexp{
-		"SIGHUP ends the daemon":            regexp.MustCompile(`syscall\.SIGHUP`),
 		"`authenticated` is false in every": regexp.MustCompile(`\.Authenticated\s*=[^=]`),
 		"`ordered = false` is read and has": regexp.MustCompile(`cfg\.Ordered`),
 	} {
