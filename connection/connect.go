@@ -96,6 +96,7 @@ func (c *connector) complete(ctx context.Context, stage string, err *Error) *Err
 	}
 	if err.Text == "" || err.Stage == StageGreeting || err.Stage == StageCapabilities || err.Stage == StageLogin {
 		err.Text = fmt.Sprintf("no answer within %s", round(time.Duration(c.cfg.Timeout)))
+		err.Hint = "the server is slow, or hangs; if it is only slow, raise timeout"
 		if err.Stage == StageGreeting {
 			err.Hint = silentHint(c.cfg)
 		}
@@ -313,7 +314,11 @@ func (c *connector) explainTalk(stage string, err error) *Error {
 	case errors.As(err, &bye):
 		return serverError(stage, "BYE", bye.Status.Code, bye.Status.Text)
 	case isTimeout(err):
-		return &Error{Stage: stage, Text: "the server did not answer in time: " + oneLine(err.Error()), Hint: silentHint(c.cfg), Err: err}
+		e := &Error{Stage: stage, Text: "the server did not answer in time: " + oneLine(err.Error()), Hint: "the server is overloaded, or hangs; it is tried again", Err: err}
+		if stage == StageGreeting {
+			e.Hint = silentHint(c.cfg)
+		}
+		return e
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		e := &Error{Stage: stage, Text: "the server closed the connection without a word", Err: err}
 		switch {

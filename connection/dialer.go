@@ -121,6 +121,9 @@ func (d *Dialer) Release(cfg *Config) {
 	d.mu.Unlock()
 }
 
+// maxFetches is how many FETCH responses one command may bring: about a second's work.
+const maxFetches = 300_000
+
 // shared is what all sessions of a connection share.
 type shared struct {
 	auth *auth.Authenticator // so that they share an access token
@@ -150,7 +153,7 @@ func (d *Dialer) share(cfg *Config) (*shared, error) {
 		return nil, err
 	}
 	s := &shared{auth: a, link: &wire.LinkOptions{
-		Limits: wire.Limits{Body: d.opts.MaxBody},
+		Limits: wire.Limits{Body: d.opts.MaxBody, Fetches: maxFetches},
 		Log:    log,
 		OnStatus: func(st wire.Status) {
 			if st.Code == "ALERT" { // RFC 9051 section 7.1: a person must see it

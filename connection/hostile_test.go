@@ -379,3 +379,66 @@ func TestListOddNames(t *testing.T) {
 		t.Errorf("%q", names)
 	}
 }
+
+// A mailbox with more messages than one command may bring is listed piece by piece.
+func TestListOfALargeMailbox(t *testing.T) {
+	const exists, gap, late = 400_000, 10, 3
+	s := newScript(t, func(_ int, p *connectiontest.Player) {
+		p.Send("* OK hello")
+		for {
+			tag, name, args, ok := p.Command()
+			if !ok {
+				return
+			}
+			var first, last, above int
+			switch name {
+			case "CAPABILITY":
+				p.Send("* CAPABILITY " + capabilities)
+			case "SELECT":
+				p.Send(fmt.Sprintf("* %d EXISTS", exists), "* OK [UIDVALIDITY 1] ok", fmt.Sprintf("* OK [UIDNEXT %d] ok", exists+gap+1))
+			case "UID FETCH": // what came since, or the last messages
+				if n, _ := fmt.Sscanf(args, "%d:*", &above); n != 1 {
+					t.Errorf("UID FETCH %s", args)
+				}
+				first, last = max(above-gap, 1), exists+late
+			case "FETCH":
+				if n, _ := fmt.Sscanf(args, "%d:%d", &first, &last); n == 1 {
+					last = first
+				}
+			}
+			if last-first > 200_000 {
+				t.Errorf("%s %s is much for one command", name, args)
+			}
+			var b strings.Builder
+			for seq := first; seq > 0 && seq <= last; seq++ {
+				fmt.Fprintf(&b, "* %d FETCH (UID %d FLAGS () %s RFC822.SIZE 1)\r\n", seq, seq+gap, date)
+			}
+			p.Send(b.String() + tag + " OK")
+		}
+	})
+	if err := doScript(t, s, func(ctx context.Context, mb *connection.Mailbox) error {
+		for _, after := range []uint32{0, 100, 123_456, 349_999, exists + gap - 5, exists + gap, exists + gap + late, exists + gap + late + 99} {
+			mb.UIDNext = exists + gap + 1
+			infos, err := mb.List(ctx, after)
+			if err != nil {
+				return err
+			}
+			want := exists + late
+			if after > gap {
+				want = max(exists+late+gap-int(after), 0)
+			}
+			if len(infos) != want {
+				t.Errorf("after %d: %d messages, want %d", after, len(infos), want)
+				continue
+			}
+			for i, info := range infos {
+				if info.UID != uint32(exists+gap+late-want+1+i) {
+					t.Fatalf("after %d: message %d has UID %d", after, i, info.UID)
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}

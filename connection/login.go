@@ -148,18 +148,18 @@ func (c *connector) silentLogin(failed *Error, login *auth.Login) *Error {
 	if failed == nil {
 		failed = &Error{Stage: StageLogin, Text: "the login ended oddly"}
 	}
-	if errors.Is(failed.Err, io.EOF) || errors.Is(failed.Err, io.ErrUnexpectedEOF) {
-		failed = c.afterLogin(failed)
-	}
-	return failed
+	return c.afterLogin(failed)
 }
 
 // afterLogin explains a server that hangs up around the login: Dovecot does so
 // after a good login for a mailbox that does not exist.
 func (c *connector) afterLogin(failed *Error) *Error {
-	if alias := c.cfg.Authentication.Alias; alias != "" && failed.Err != nil {
+	if !errors.Is(failed.Err, io.EOF) && !errors.Is(failed.Err, io.ErrUnexpectedEOF) {
+		return failed
+	}
+	if alias := c.cfg.Authentication.Alias; alias != "" {
 		failed.Hint = fmt.Sprintf("some servers do this if the alias %q is unknown, or %q may not use it: check the alias", alias, c.cfg.Authentication.Username)
-	} else if failed.Hint == "" && failed.Err != nil {
+	} else if failed.Hint == "" {
 		failed.Hint = "the server's log says why; a good login for a user without a mailbox ends like this, too"
 	}
 	return failed

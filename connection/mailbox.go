@@ -103,13 +103,24 @@ func (m *Mailbox) findUIDNext(ctx context.Context) error {
 	return err
 }
 
+// listWindow is how many messages one FETCH of List goes over: what one command
+// may bring is limited, see maxFetches.
+const listWindow = maxFetches / 2
+
 // List returns the messages with UIDs above after, sorted by UID.
 func (m *Mailbox) List(ctx context.Context, after uint32) ([]Info, error) {
 	if after == math.MaxUint32 {
 		return nil, m.ready(ctx)
 	}
 	// "n:*" is the last message even where it is below n (RFC 9051 section 9, seq-range).
-	infos, err := m.list(ctx, imap.UIDSet{imap.UIDRange{Start: imap.UID(after + 1), Stop: 0}}, func(uid uint32) bool { return uid > after })
+	above := func(uid uint32) bool { return uid > after }
+	var infos []Info
+	var err error
+	if m.Exists <= listWindow || m.UIDNext <= after || m.UIDNext-after <= listWindow {
+		infos, err = m.list(ctx, imap.UIDSet{imap.UIDRange{Start: imap.UID(after + 1), Stop: 0}}, above)
+	} else {
+		infos, err = m.listDown(ctx, after, above)
+	}
 	if err == nil && len(infos) > 0 {
 		if last := infos[len(infos)-1].UID; last < math.MaxUint32 {
 			m.UIDNext = max(m.UIDNext, last+1)
@@ -117,6 +128,40 @@ func (m *Mailbox) List(ctx context.Context, after uint32) ([]Info, error) {
 	}
 	return infos, err
 }
+
+// listDown lists a large mailbox window by window, down to after. What is expunged
+// meanwhile moves later messages down, into windows that are still to come, so
+// none is missed.
+func (m *Mailbox) listDown(ctx context.Context, after uint32, above func(uint32) bool) ([]Info, error) {
+	// What comes meanwhile has a UID above all that is there.
+	infos, err := m.list(ctx, imap.UIDSet{imap.UIDRange{Start: imap.UID(m.UIDNext), Stop: 0}}, func(uid uint32) bool { return uid >= m.UIDNext })
+	if err != nil {
+		return nil, err
+	}
+	for top := m.Exists; top > 0; top -= min(top, listWindow) {
+		bottom := top - min(top, listWindow) + 1
+		window, err := m.list(ctx, imap.SeqSet{imap.SeqRange{Start: bottom, Stop: top}}, above)
+		if err != nil {
+			return nil, err
+		}
+		if infos = append(infos, window...); len(infos) > maxListed {
+			return nil, m.named(&Error{Stage: StageMailbox, Refused: true, Permanent: true,
+				Text: fmt.Sprintf("mailbox %q has more than %d messages above UID %d", m.Name, maxListed, after),
+				Hint: "move old messages to another mailbox"})
+		}
+		if uint32(len(window)) < min(top, listWindow)/2 { // the rest is below after, or it has gone
+			if first, err := m.list(ctx, imap.SeqSetNum(bottom), func(uint32) bool { return true }); err != nil {
+				return nil, err
+			} else if len(first) > 0 && first[0].UID <= after {
+				break
+			}
+		}
+	}
+	return sorted(infos), nil
+}
+
+// maxListed is how many messages List returns at most.
+const maxListed = 2_000_000
 
 // ListRange returns the messages with UIDs from first to last, both included,
 // sorted by UID.
@@ -128,42 +173,39 @@ func (m *Mailbox) ListRange(ctx context.Context, first, last uint32) ([]Info, er
 	return m.list(ctx, imap.UIDSet{imap.UIDRange{Start: imap.UID(first), Stop: imap.UID(last)}}, func(uid uint32) bool { return first <= uid && uid <= last })
 }
 
-func (m *Mailbox) list(ctx context.Context, set imap.UIDSet, in func(uid uint32) bool) ([]Info, error) {
-	infos, err := m.fetchInfo(ctx, set)
-	if err != nil {
-		return nil, err
-	}
-	out := infos[:0]
-	var again []imap.UID
-	for _, info := range infos {
-		switch {
-		case !in(info.UID):
-		case info.InternalDate.IsZero():
-			// An unsolicited FETCH of flags came before the answer, and go-imap
-			// took it for the answer.
-			again = append(again, imap.UID(info.UID))
-		default:
-			out = append(out, info)
+func (m *Mailbox) list(ctx context.Context, set imap.NumSet, in func(uid uint32) bool) ([]Info, error) {
+	var out []Info
+	for range 4 {
+		infos, err := m.fetchInfo(ctx, set)
+		if err != nil {
+			return nil, err
 		}
-	}
-	for _, uid := range again {
-		for range 3 {
-			found, err := m.fetchInfo(ctx, imap.UIDSetNum(uid))
-			if err != nil {
-				return nil, err
-			}
-			found = slices.DeleteFunc(found, func(i Info) bool { return i.UID != uint32(uid) })
-			if len(found) == 0 { // it has gone
-				break
-			}
-			if !found[0].InternalDate.IsZero() {
-				out = append(out, found[0])
-				break
+		var again imap.UIDSet
+		for _, info := range sorted(infos) {
+			switch {
+			case !in(info.UID):
+			case info.InternalDate.IsZero():
+				// An unsolicited FETCH of flags came before the answer, and go-imap
+				// took it for the answer.
+				again.AddNum(imap.UID(info.UID))
+			default:
+				out = append(out, info)
 			}
 		}
+		if len(again) == 0 {
+			break
+		}
+		set = again // what has gone meanwhile is not answered
 	}
-	slices.SortFunc(out, func(a, b Info) int { return cmp.Compare(a.UID, b.UID) })
-	return slices.CompactFunc(out, func(a, b Info) bool { return a.UID == b.UID }), nil
+	return sorted(out), nil
+}
+
+// sorted sorts by UID and leaves one Info of each message, one with a date if there is.
+func sorted(infos []Info) []Info {
+	slices.SortFunc(infos, func(a, b Info) int {
+		return cmp.Or(cmp.Compare(a.UID, b.UID), b.InternalDate.Compare(a.InternalDate))
+	})
+	return slices.CompactFunc(infos, func(a, b Info) bool { return a.UID == b.UID })
 }
 
 // fetchInfo asks for what an Info holds, for a set of messages.
