@@ -96,13 +96,19 @@ func (c *connector) complete(ctx context.Context, stage string, err *Error) *Err
 	}
 	if err.Text == "" || err.Stage == StageGreeting || err.Stage == StageCapabilities || err.Stage == StageLogin {
 		err.Text = fmt.Sprintf("no answer within %s", round(time.Duration(c.cfg.Timeout)))
-		err.Hint = "the server is slow, or hangs; if it is only slow, raise timeout"
+		err.Hint = slowHint
 		if err.Stage == StageGreeting {
 			err.Hint = silentHint(c.cfg)
 		}
 	}
 	return err
 }
+
+// What to do where a server that has greeted stops, or hangs up.
+const (
+	slowHint   = "the server is slow, or hangs; if it is only slow, raise timeout"
+	brokenHint = "the server, or something in between, broke the connection; it is tried again"
+)
 
 // silentHint is what to do where a server takes the connection and says nothing.
 func silentHint(cfg *Config) string {
@@ -314,7 +320,7 @@ func (c *connector) explainTalk(stage string, err error) *Error {
 	case errors.As(err, &bye):
 		return serverError(stage, "BYE", bye.Status.Code, bye.Status.Text)
 	case isTimeout(err):
-		e := &Error{Stage: stage, Text: "the server did not answer in time: " + oneLine(err.Error()), Hint: "the server is overloaded, or hangs; it is tried again", Err: err}
+		e := &Error{Stage: stage, Text: "the server did not answer in time: " + oneLine(err.Error()), Hint: slowHint, Err: err}
 		if stage == StageGreeting {
 			e.Hint = silentHint(c.cfg)
 		}

@@ -33,16 +33,19 @@ func (c *connector) explainHandshake(err error) *Error {
 		switch {
 		case isTimeout(err):
 			e.Text = fmt.Sprintf("no answer within %s", round(time.Duration(c.cfg.Timeout)))
-			e.Hint = silentHint(c.cfg)
+			e.Hint = slowHint
 		case st.Err != nil:
 			e.Text += ": " + lastText(st.Err)
-			e.Hint = silentHint(c.cfg)
+			e.Hint = brokenHint
 		case e.Stage == StageTLS:
 			e.Permanent = true
 			e.Hint = `if the server has a TLS port (993), use it with mode = "implicit"`
 		default:
 			e.Permanent = true
 			e.Hint = "check address, port and mode"
+		}
+		if e.Stage == StageGreeting && st.Err != nil {
+			e.Hint = silentHint(c.cfg)
 		}
 		return e
 	}

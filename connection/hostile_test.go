@@ -416,8 +416,13 @@ func TestListOfALargeMailbox(t *testing.T) {
 			p.Send(b.String() + tag + " OK")
 		}
 	})
-	if err := doScript(t, s, func(ctx context.Context, mb *connection.Mailbox) error {
-		for _, after := range []uint32{0, 100, 123_456, 349_999, exists + gap - 5, exists + gap, exists + gap + late, exists + gap + late + 99} {
+	d := newDialer(t, connection.DialerOptions{})
+	afters := []uint32{123_456, exists + gap - 5, exists + gap + late + 99, 0}
+	if raceEnabled {
+		afters = afters[:2]
+	}
+	if err := d.Do(context.Background(), s.Config(), "INBOX", func(ctx context.Context, mb *connection.Mailbox) error {
+		for _, after := range afters {
 			mb.UIDNext = exists + gap + 1
 			infos, err := mb.List(ctx, after)
 			if err != nil {
