@@ -27,6 +27,7 @@ const (
 	maxRunning   = 256              // actions at once, all triggers together
 	maxUndecided = 64 << 20         // bytes of messages being fetched, matched and journaled, all mailboxes together
 	maxWaiting   = 64 << 20         // bytes of messages kept in memory for their first attempt, all triggers together
+	takeOver     = 30 * time.Second // how long the journal may take to hand over the jobs of another engine
 	stopGrace    = 60 * time.Second // how long a stop waits for running actions before it ends them
 )
 
@@ -239,7 +240,12 @@ func (e *Engine) recover() error {
 	for _, l := range letters {
 		e.letters.add(l.Job, 1)
 	}
-	jobs := e.store.Jobs()
+	ctx, cancel := context.WithTimeout(e.working, takeOver)
+	defer cancel()
+	jobs, err := e.store.OpenJobs(ctx)
+	if err != nil {
+		return fmt.Errorf("read the jobs of the last run: %w", err)
+	}
 	for _, rec := range jobs {
 		if rec.Kind == kindHeld { // retried while no daemon ran
 			e.release(rec.Mailbox, releaseFire)

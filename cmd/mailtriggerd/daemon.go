@@ -7,13 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
 	"mailtrigger/connection"
 	"mailtrigger/metrics"
-	"mailtrigger/trigger"
-	"mailtrigger/trigger/action"
 	"mailtrigger/trigger/journal"
 )
 
@@ -46,8 +45,7 @@ func (c *call) runDaemon(ctx context.Context) int {
 	n.ready(d.summary())
 	log.Info("mailtriggerd is running", "version", buildVersion().Version, "config", cfg.Path, "connections", len(cfg.Connections), "triggers", len(cfg.Triggers))
 	go n.keepUp(ctx, d.summary, d.moving)
-	go d.heedReload(ctx, hangups, n)
-	err = d.engine.Run(ctx)
+	err = d.run(ctx, hangups, n)
 	n.stopping() // said already where ctx has ended it
 	if err != nil {
 		log.Error("ended", "err", err)
@@ -81,40 +79,23 @@ type daemon struct {
 	log     *slog.Logger
 	store   *journal.Journal
 	dialer  *connection.Dialer
-	engine  *trigger.Engine
+	engine  engineSlot
+	temp    string // for temporary files of actions
 	metrics *metrics.Metrics
-	watched *progress
+	watched atomic.Pointer[progress]
 	closers []func()
 }
 
 func newDaemon(cfg *config.Config, store *journal.Journal, log *slog.Logger) (*daemon, error) {
 	d := &daemon{cfg: cfg, log: log, store: store, metrics: metrics.New(metrics.Build(buildVersion()))}
-	temp := filepath.Join(cfg.StateDir, "tmp")
-	if err := emptyDir(temp); err != nil {
+	d.temp = filepath.Join(cfg.StateDir, "tmp")
+	if err := emptyDir(d.temp); err != nil {
 		return nil, err
 	}
-	var err error
-	d.dialer, err = connection.NewDialer(connection.DialerOptions{
-		Log: log, Trace: d.metrics.ConnectionTrace(), ConnectRate: cfg.ConnectRate, StateDir: cfg.StateDir, Version: buildVersion().Version,
-	})
-	if err != nil {
+	if err := d.use(cfg); err != nil {
 		return nil, err
 	}
 	d.closers = append(d.closers, func() { closeLogged(log, "connections", d.dialer) })
-	d.engine, err = trigger.New(trigger.Options{
-		Connections: cfg.Connections, Triggers: cfg.Triggers, Watcher: d.dialer, Store: store, StateDir: cfg.StateDir,
-		Env: action.Env{BaseDir: cfg.BaseDir, TempDir: temp}, Log: log, Trace: d.metrics.TriggerTrace(),
-	})
-	if err != nil {
-		d.close()
-		return nil, err
-	}
-	d.watched = newProgress(cfg.Connections)
-	d.metrics.Watch(metrics.Source{
-		Connections: cfg.Connections, Watches: d.engine.Watches, Triggers: d.engine.Triggers,
-		Health: d.health, JournalErrors: store.Errors,
-	})
-	d.metrics.Loaded(nil, time.Now())
 	return d, nil
 }
 
@@ -156,7 +137,7 @@ func (d *daemon) moving() error {
 	if err := d.engine.Moving(); err != nil {
 		return err
 	}
-	return d.watched.check(d.engine.Watches(), time.Now())
+	return d.watched.Load().check(d.engine.Watches(), time.Now())
 }
 
 // summary is one line for systemd's STATUS.

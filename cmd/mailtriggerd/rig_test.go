@@ -85,8 +85,15 @@ func (d *daemonUnderTest) kill() {
 	<-d.exited
 }
 
+func (d *daemonUnderTest) signal(s os.Signal) {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(s); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
 func (d *daemonUnderTest) terminate() int {
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	d.signal(syscall.SIGTERM)
 	<-d.exited
 	return d.cmd.ProcessState.ExitCode()
 }

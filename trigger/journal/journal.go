@@ -156,6 +156,49 @@ func (j *Journal) Jobs() []*Job {
 	return jobs
 }
 
+// OpenJobs returns the jobs that have not ended, in the order of Seq: at the start
+// what Jobs returns, later, for an engine that takes over from another in the same
+// process, as they are stored. Nothing else may work on them then.
+func (j *Journal) OpenJobs(ctx context.Context) ([]*Job, error) {
+	if jobs := j.Jobs(); jobs != nil {
+		return jobs, nil
+	}
+	if err := j.Sync(ctx); err != nil {
+		return nil, err
+	}
+	var jobs []*Job
+	err := j.view(func(tx *bolt.Tx) error {
+		return each(tx, bucketJobs, func(k, v []byte) error {
+			seq, err := number(k)
+			if err != nil {
+				return err
+			}
+			job, err := decodeJob(seq, v, nil)
+			jobs = append(jobs, job)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	open := jobs[:0]
+	for _, job := range jobs {
+		e := j.live[job.Seq]
+		if e == nil {
+			continue
+		}
+		for i, r := range e.finals {
+			if a := &job.Actions[i]; r.State.final() {
+				a.State, a.Saved = r.State, r.Saved
+			}
+		}
+		open = append(open, job)
+	}
+	return open, nil
+}
+
 // Body returns a job's or a dead letter's message, nil if it has none. The bytes
 // may be shared: they are not to be changed.
 func (j *Journal) Body(job *Job) ([]byte, error) {

@@ -19,7 +19,7 @@ type Store interface {
 	DeadLetters() ([]DeadLetter, error)
 	DeadCounts() map[string]int
 
-	Jobs() []*Job
+	OpenJobs(ctx context.Context) ([]*Job, error)
 	Body(job *Job) ([]byte, error)
 	Mailbox(key MailboxKey) (MailboxState, bool)
 	Mailboxes() map[MailboxKey]MailboxState
