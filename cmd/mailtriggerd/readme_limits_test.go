@@ -121,7 +121,7 @@ func TestReadmeLimits(t *testing.T) {
 		{"mail in one response", binary(of("connection/wire/limits.go", "Body"))},
 		{"chatter", binary(of("connection/wire/limits.go", "Chatter"))},
 		{"free disk space", binary(journal.DefaultFreeFloor)},
-		{"messages that look new", count1000(of("trigger/resync.go", "holdAbove")), count1000(of("trigger/resync.go", "holdAbovePercent")) + " %"},
+		{"messages that look new", count1000(of("trigger/hold.go", "holdAbove")), count1000(of("trigger/hold.go", "holdAbovePercent")) + " %"},
 		{"mailboxes of an account", count1000(of("trigger/directory.go", "maxListed"))},
 		{"config file", binary(of("cmd/mailtriggerd/internal/config/document.go", "maxFile"))},
 	} {

@@ -422,7 +422,6 @@ func TestReadmeFurther(t *testing.T) {
 	text := strings.Join(readme(t), " ")
 	for claim, doing := range map[string]*regexp.Regexp{
 		"`authenticated` is false in every": regexp.MustCompile(`\.Authenticated\s*=[^=]`),
-		"`ordered = false` is read and has": regexp.MustCompile(`cfg\.Ordered`),
 	} {
 		does := ""
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
