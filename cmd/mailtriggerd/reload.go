@@ -94,8 +94,8 @@ func (d *daemon) run(ctx context.Context, hangups <-chan os.Signal, n *notifier)
 			n.reloaded()
 			continue
 		}
-		n.reloaded()
 		d.log.Info("the configuration was reloaded", "config", next.Path, "connections", len(next.Connections), "triggers", len(next.Triggers))
+		n.reloaded()
 	}
 }
 

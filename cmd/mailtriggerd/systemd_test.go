@@ -93,7 +93,7 @@ func TestUnitExitCodes(t *testing.T) {
 	}
 }
 
-// SIGHUP, the unit's ExecReload, tells of a mistake in the config and ends nothing.
+// SIGHUP, the unit's ExecReload, tells of a mistake in the config and ends nothing, and takes a good one.
 func TestHangup(t *testing.T) {
 	srv := newMailServer(t)
 	n := newNotifySocket(t)
@@ -106,14 +106,14 @@ func TestHangup(t *testing.T) {
 	_ = d.cmd.Process.Signal(syscall.SIGHUP)
 	n.until("RELOADING=1\nMONOTONIC_USEC=")
 	n.until("READY=1")
-	d.says(1, 30*time.Second, "level=ERROR", "mistake in the config", "timeuot")
+	d.says(1, 30*time.Second, "level=ERROR", "was not reloaded", "timeuot")
 	if text := scrapeService(t, d); !strings.Contains(text, "\nmailtriggerd_config_last_reload_successful 0\n") {
 		t.Error("the metric does not tell of the mistake")
 	}
 	d.write("config.toml", good)
 	_ = d.cmd.Process.Signal(syscall.SIGHUP)
 	n.until("READY=1")
-	d.says(1, 30*time.Second, "level=WARN", "taken at the next start")
+	d.says(1, 30*time.Second, "the configuration was reloaded")
 	if text := scrapeService(t, d); !strings.Contains(text, "\nmailtriggerd_config_last_reload_successful 1\n") {
 		t.Error("the metric does not tell that the mistake is mended")
 	}
