@@ -117,7 +117,7 @@ func sumUp(watches []connection.Status) (sums map[string]*connectionState, modes
 		w := &watches[i]
 		st := sums[w.Connection]
 		if st == nil {
-			st = &connectionState{lastActivity: w.LastProof, state: w.State}
+			st = &connectionState{lastActivity: LastActivity(w), state: w.State}
 			sums[w.Connection] = st
 		}
 		st.watches++
@@ -127,8 +127,8 @@ func sumUp(watches []connection.Status) (sums map[string]*connectionState, modes
 		} else {
 			st.state = w.State
 		}
-		if w.LastProof.Before(st.lastActivity) {
-			st.lastActivity = w.LastProof
+		if at := LastActivity(w); at.Before(st.lastActivity) {
+			st.lastActivity = at
 		}
 		st.roundTrip = max(st.roundTrip, w.RoundTrip)
 		if w.TLS != nil && (st.expiry.IsZero() || w.TLS.NotAfter.Before(st.expiry)) {
@@ -137,6 +137,15 @@ func sumUp(watches []connection.Status) (sums map[string]*connectionState, modes
 		st.authRequired = st.authRequired || needsPerson(w.LastError)
 	}
 	return sums, modes
+}
+
+// LastActivity returns when the server was last heard: a proof while it waits, or
+// the end of a connect or a look since then. The zero time says never.
+func LastActivity(w *connection.Status) time.Time {
+	if w.Connected && w.Since.After(w.LastProof) {
+		return w.Since
+	}
+	return w.LastProof
 }
 
 // needsPerson reports whether a login cannot work until somebody does something.

@@ -32,7 +32,7 @@ func (c *call) runAuthorize(ctx context.Context) int {
 		}
 	})
 	if err != nil {
-		c.problem("%v", err)
+		c.problem("%s: %v", conn.Name, err)
 		return exitFailed
 	}
 	fmt.Fprintf(c.stdout, "%s: authorized; the refresh token is stored\n", conn.Name)

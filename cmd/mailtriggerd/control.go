@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mailtrigger/connection"
+	"mailtrigger/metrics"
 	"mailtrigger/trigger"
 )
 
@@ -54,7 +55,7 @@ type watchInfo struct {
 func watchInfoOf(s connection.Status) watchInfo {
 	info := watchInfo{
 		Connection: s.Connection, Mailbox: s.Mailbox, State: string(s.State), Since: s.Since, Watching: s.Connected,
-		Mode: s.Mode, LastProof: s.LastProof, RoundTrip: s.RoundTrip.Seconds(), NextRetry: s.NextRetry,
+		Mode: s.Mode, LastProof: metrics.LastActivity(&s), RoundTrip: s.RoundTrip.Seconds(), NextRetry: s.NextRetry,
 	}
 	if s.LastError != nil {
 		info.Error = s.LastError.Error()
@@ -78,18 +79,11 @@ func (d *daemon) listenControl(path string) (stop func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	// The journal's lock says that no other daemon has this state: what is left at
-	// the path is a dead daemon's. Only a socket is ever removed.
-	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
 	old := syscall.Umask(0o177)
-	l, err := net.Listen("unix", path)
+	l, err := metrics.ListenUnix(context.Background(), path, 0o600)
 	syscall.Umask(old)
 	if err != nil {
-		return nil, fmt.Errorf("listen on the control socket: %w", err)
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.statusInfo(), nil) })

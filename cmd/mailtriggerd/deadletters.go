@@ -5,9 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
 	"mailtrigger/trigger"
@@ -91,11 +98,36 @@ func (c *call) openLetterbox(ctx context.Context, cfg *config.Config) (letterbox
 		c.problem("%v", err)
 		return nil, exitFailed
 	}
+	if box, code := c.lookAtState(cfg.StateDir); code != exitOK || box != nil {
+		return box, code
+	}
 	store, code := openJournal(cfg.StateDir, slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if store == nil {
 		return nil, code
 	}
 	return &journalLetters{store}, exitOK
+}
+
+// lookAtState leaves a state directory alone that is not there yet, or that is
+// another user's: what is made or written in it must be the daemon's.
+func (c *call) lookAtState(dir string) (letterbox, int) {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noLetters{}, exitOK
+	}
+	if err != nil {
+		c.problem("%v", err)
+		return nil, exitState
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		owner := strconv.Itoa(int(st.Uid))
+		if u, err := user.LookupId(owner); err == nil {
+			owner = u.Username
+		}
+		c.problem("the state directory %s belongs to the user %s, and no daemon runs that could be asked; call this as that user (sudo -u %s)", dir, owner, owner)
+		return nil, exitState
+	}
+	return nil, exitOK
 }
 
 func (c *call) workOnLetters(box letterbox) error {
@@ -158,8 +190,8 @@ func (c *call) printLetters(letters []letterInfo) {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tWHEN\tTRIGGER\tMAILBOX\tUID\tFROM\tSUBJECT")
 	for _, l := range letters {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s/%s\t%d\t%s\t%s\n", l.ID, l.When.Local().Format("2006-01-02 15:04:05"), l.Trigger, l.Connection, l.Mailbox, l.UID,
-			printable(l.From), printable(l.Subject))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s/%s\t%d\t%s\t%s\n", l.ID, l.When.Local().Format("2006-01-02 15:04:05"), l.Trigger, l.Connection, printable(l.Mailbox), l.UID,
+			brief(l.From, 40), brief(l.Subject, 60))
 	}
 	w.Flush()
 	fmt.Fprintln(c.stdout)
@@ -168,16 +200,33 @@ func (c *call) printLetters(letters []letterInfo) {
 	}
 }
 
-// printable keeps a sender's text from moving the terminal's cursor.
+// printable keeps a sender's text from moving the terminal's cursor, or from
+// turning the direction of what follows.
 func printable(s string) string {
-	out := []rune(s)
-	for i, r := range out {
-		if r < ' ' || r == 0x7F || r >= 0x80 && r < 0xA0 {
-			out[i] = ' '
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
 		}
+		return r
+	}, s)
+}
+
+// brief is printable, cut to n characters.
+func brief(s string, n int) string {
+	out := []rune(printable(s))
+	if len(out) > n {
+		out = append(out[:n-1], '…')
 	}
 	return string(out)
 }
+
+// noLetters is where no daemon has ever run.
+type noLetters struct{}
+
+func (noLetters) DeadLetters() ([]letterInfo, error) { return nil, nil }
+func (noLetters) Retry(id string) error              { return fmt.Errorf("there is no dead letter %q", id) }
+func (noLetters) Discard(id string) error            { return fmt.Errorf("there is no dead letter %q", id) }
+func (noLetters) Close() error                       { return nil }
 
 // journalLetters works on the journal of a daemon that does not run.
 type journalLetters struct{ store *journal.Journal }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
+	"mailtrigger/connection"
 )
 
 func (c *call) runStatus(ctx context.Context) int {
@@ -44,13 +45,13 @@ func (c *call) printStatus(info *statusInfo) {
 	for i := range info.Watches {
 		s := &info.Watches[i]
 		note := s.Error
-		if !s.NextRetry.IsZero() {
+		if s.State == string(connection.StateBackoff) {
 			note = fmt.Sprintf("next try in %s: %s", until(s.NextRetry), note)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Connection, printable(s.Mailbox), s.State, orDash(s.Mode), ago(s.Since), ago(s.LastProof), orDash(printable(note)))
 	}
-	fmt.Fprintln(w, "\t\t\t\t\t\t")
 	w.Flush()
+	fmt.Fprintln(c.stdout)
 	w = tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TRIGGER\tQUEUE\tRUNNING\tRETRYING\tOLDEST\tDEAD LETTERS\tACTIONS")
 	for _, t := range info.Triggers {
@@ -64,7 +65,21 @@ func ago(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return time.Since(t).Round(time.Second).String()
+	return short(time.Since(t))
 }
 
-func until(t time.Time) string { return max(time.Until(t), 0).Round(time.Second).String() }
+func until(t time.Time) string { return short(time.Until(t)) }
+
+// short is a duration in its two largest units.
+func short(d time.Duration) string {
+	s := max(d.Round(time.Second)/time.Second, 0)
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 60*60:
+		return fmt.Sprintf("%dm%ds", s/60, s%60)
+	case s < 24*60*60:
+		return fmt.Sprintf("%dh%dm", s/3600, s/60%60)
+	}
+	return fmt.Sprintf("%dd%dh", s/86400, s/3600%24)
+}
