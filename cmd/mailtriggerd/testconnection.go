@@ -68,8 +68,11 @@ func (c *call) testConnection(ctx context.Context, d *connection.Dialer, cfg *co
 		c.printJSON(checkResult{conn.Name, ok, steps, suggest})
 		return ok
 	}
+	if len(suggest) > 0 {
+		fmt.Fprintln(c.stdout, "  suggested:")
+	}
 	for _, s := range suggest {
-		fmt.Fprintf(c.stdout, "  suggested: %s\n", s)
+		fmt.Fprintf(c.stdout, "    %s\n", s)
 	}
 	if ok {
 		fmt.Fprintf(c.stdout, "%s: good\n", conn.Name)

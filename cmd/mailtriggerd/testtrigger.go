@@ -141,6 +141,9 @@ func (c *call) printExplanation(x *trigger.Explanation) {
 		fmt.Fprintf(w, "%s\t%s %s %s\thas %s\n", verdict, v.Field, v.Operator, quoteAll(v.Want), quoteAll(v.Got))
 	}
 	w.Flush()
+	if len(x.Conditions) > 0 {
+		fmt.Fprintln(c.stdout)
+	}
 	if x.Matched {
 		fmt.Fprintf(c.stdout, "trigger %s matches; it would:\n", x.Trigger)
 	} else {
@@ -159,12 +162,20 @@ func (c *call) printExplanation(x *trigger.Explanation) {
 func quoteAll(values []string) string {
 	quoted := make([]string, 0, len(values))
 	for _, v := range values {
-		quoted = append(quoted, fmt.Sprintf("%q", v))
+		quoted = append(quoted, quote(v))
 	}
 	if len(quoted) == 0 {
 		return "nothing"
 	}
 	return strings.Join(quoted, ", ")
+}
+
+// quote quotes a value as TOML does: without escapes where that is possible.
+func quote(s string) string {
+	if strings.Contains(s, `\`) && printable(s) == s && !strings.Contains(s, "'") {
+		return "'" + s + "'"
+	}
+	return fmt.Sprintf("%q", s)
 }
 
 // names returns the names of a list's items.
