@@ -701,7 +701,7 @@ func (c *collector) send(batch *journal.Batch) error {
 			return fmt.Errorf("journal: %w", err)
 		}
 	}
-	crashpoint.Hit("accept")
+	crashpoint.Hit("engine.accept.ready")
 	commit := c.e.store.Accept(batch)
 	if err := commit.Err(); err != nil { // refused at once
 		return fmt.Errorf("journal: %w", err)

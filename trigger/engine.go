@@ -384,6 +384,7 @@ func (e *Engine) localEnded(j *job) { j.group.collector.localEnded(j) }
 
 // endJob is the end of a job: it leaves the journal, or stays there as a dead letter.
 func (e *Engine) endJob(j *job) {
+	crashpoint.Hit("engine.job.ended")
 	if a := j.dead(); a != nil {
 		e.letters.add(j.rec, 1)
 		e.store.Bury(j.rec, fmt.Sprintf("action %s: %s", a.Name, a.Err))
@@ -402,7 +403,7 @@ func (e *Engine) decode(box journal.MailboxKey, uidValidity, uid uint32, raw []b
 		return nil, fmt.Errorf("the daemon died %d times while it read this message; it is not read again; please report this", maxCrashes)
 	}
 	defer end()
-	crashpoint.Hit("decode")
+	crashpoint.Hit("engine.decode.marked")
 	return message.Parse(raw, message.Options{Policy: policy}), nil
 }
 

@@ -328,7 +328,7 @@ func TestPoisonMessage(t *testing.T) {
 		}
 		uid := w.srv.Messages(alice, "INBOX")[0].UID
 		key := poisonKey(mailboxKey(w.conn, "INBOX"), w.srv.UIDValidity(alice, "INBOX"), uid)
-		if err := writeFile(w.dir+"/decoding", encodeSlot(key)); err != nil {
+		if err := writeFile(w.dir+"/decoding", slices.Concat(encodeSlot(fmt.Sprint("file ", i)), encodeSlot(key))); err != nil {
 			t.Fatal(err)
 		}
 		if i < maxCrashes-1 {

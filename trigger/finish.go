@@ -64,9 +64,10 @@ func (c *collector) beginFinish(ctx context.Context, turns []*turn) error {
 		}
 		c.e.own.announce(c, t, batch.State)
 	}
-	crashpoint.Hit("finish-begin")
+	crashpoint.Hit("engine.finish.ready")
 	err := c.e.store.Accept(batch).Wait(ctx)
 	if err == nil {
+		crashpoint.Hit("engine.finish.begun")
 		return nil
 	}
 	for _, j := range begun {
@@ -116,8 +117,8 @@ func (c *collector) finishMessage(ctx context.Context, mb *connection.Mailbox, t
 // apply makes one action on the server. One that was begun before may have been
 // made already, with only its answer lost: then there is no second copy.
 func (c *collector) apply(ctx context.Context, mb *connection.Mailbox, o op, uid uint32) error {
-	crashpoint.Hit("server-action-start")
-	defer crashpoint.Hit("server-action-end")
+	crashpoint.Hit("engine.server.before")
+	defer crashpoint.Hit("engine.server.after")
 	dest := destination(o.def)
 	if !o.job.resumed || dest == "" {
 		return o.def.Run(ctx, mb, uid)

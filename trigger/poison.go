@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"sync"
 
+	"mailtrigger/trigger/crashpoint"
 	"mailtrigger/trigger/journal"
 )
 
@@ -22,7 +24,8 @@ const maxCrashes = 3
 // Each message being read has a slot in a small file, written before and cleared
 // after by one unsynced write each: that survives the death of the process, which
 // is what it is for. At the start the slots still set are counted, in the
-// journal, against their messages.
+// journal, against their messages. The first slot names the file: what one file
+// says is counted once, also if the daemon dies between counting and emptying it.
 type poison struct {
 	mu    sync.Mutex
 	file  *os.File
@@ -35,6 +38,7 @@ type poison struct {
 const (
 	poisonSlot   = 512
 	poisonPrefix = "poison/"
+	poisonFile   = "poison-counted" // key of the name of the file that was counted last
 )
 
 func openPoison(path string, store journal.Store, log *slog.Logger) (*poison, error) {
@@ -42,7 +46,11 @@ func openPoison(path string, store journal.Store, log *slog.Logger) (*poison, er
 	if err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("read the marks of messages being read: %w", err)
 	}
-	p := &poison{count: make(map[string]int), store: store}
+	p := &poison{count: make(map[string]int), store: store, next: 1}
+	counted, err := store.State(poisonFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the marks of messages being read: %w", err)
+	}
 	state, err := store.State(poisonPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("read the marks of messages being read: %w", err)
@@ -53,8 +61,16 @@ func openPoison(path string, store journal.Store, log *slog.Logger) (*poison, er
 		}
 	}
 	changed := make(map[string][]byte)
-	for ; len(old) >= poisonSlot; old = old[poisonSlot:] {
-		key, ok := decodeSlot(old[:poisonSlot])
+	name := ""
+	if len(old) >= poisonSlot {
+		name, _ = decodeSlot(old[:poisonSlot])
+		old = old[poisonSlot:]
+	}
+	if string(counted[poisonFile]) == name {
+		old = nil
+	}
+	for ; len(old) >= 8; old = old[min(len(old), poisonSlot):] {
+		key, ok := decodeSlot(old[:min(len(old), poisonSlot)])
 		if !ok {
 			continue
 		}
@@ -63,15 +79,18 @@ func openPoison(path string, store journal.Store, log *slog.Logger) (*poison, er
 		log.Warn("the daemon died while it read a message", "message", key, "times", p.count[key])
 	}
 	if len(changed) > 0 {
+		changed[poisonFile] = []byte(name)
 		c := store.Accept(&journal.Batch{State: changed})
 		<-c.Done()
 		if err := c.Err(); err != nil {
 			return nil, fmt.Errorf("count the crashes of the last run: %w", err)
 		}
 	}
+	crashpoint.Hit("engine.poison.counted")
 	if p.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 		return nil, fmt.Errorf("open the marks of messages being read: %w", err)
 	}
+	_, _ = p.file.WriteAt(encodeSlot(rand.Text()), 0)
 	return p, nil
 }
 
@@ -143,7 +162,7 @@ func encodeSlot(key string) []byte {
 
 func decodeSlot(b []byte) (key string, ok bool) {
 	n := binary.BigEndian.Uint32(b)
-	if n == 0 || n > poisonSlot-8 {
+	if n == 0 || int(n) > len(b)-8 {
 		return "", false
 	}
 	key = string(b[8 : 8+n])

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mailtrigger/connection"
+	"mailtrigger/trigger/crashpoint"
 	"mailtrigger/trigger/journal"
 )
 
@@ -40,6 +41,7 @@ func (c *collector) resync(ctx context.Context, mb *connection.Mailbox) error {
 	case answer == "" && r.newer > holdAbove && r.newer*100 > len(now)*holdAbovePercent:
 		return c.hold(ctx, mb, r.newer, len(now))
 	}
+	crashpoint.Hit("engine.resync.compared")
 	if err := c.adoptUIDs(ctx, mb, now, r); err != nil {
 		return err
 	}

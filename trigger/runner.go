@@ -378,7 +378,7 @@ func (r *runner) do(ctx context.Context, j *job, i int, def action.Local) (actio
 	}
 	env := r.e.env
 	env.Log = r.log.With("action", state.Name, "event", j.rec.EventID, "uid", j.rec.UID)
-	crashpoint.Hit("action-start")
+	crashpoint.Hit("engine.action.before")
 	if !j.pushed.IsZero() {
 		r.e.trace.pushToAction(time.Since(j.pushed))
 		j.pushed = time.Time{}
@@ -388,7 +388,7 @@ func (r *runner) do(ctx context.Context, j *job, i int, def action.Local) (actio
 	defer r.ended(j)
 	j.turn.taken()
 	result := def.Run(ctx, &action.Run{Event: j.event(i), Key: idempotencyKey(j.rec.EventID, state.Name), Env: env, Progress: j.progress(state.Name)})
-	crashpoint.Hit("action-end")
+	crashpoint.Hit("engine.action.after")
 	return result, time.Since(start)
 }
 
@@ -425,6 +425,7 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 		state.Next = r.e.now().Add(max(r.backoff(state.Attempt-1), result.RetryAfter))
 		log.Warn("action failed, will be tried again", "err", result.Err, "next", state.Next.Format(time.RFC3339), "output", logOutput(result.Output))
 		j.changed = r.e.store.Update(j.rec)
+		crashpoint.Hit("engine.retry.sent")
 		r.releaseWhen(j.changed)
 		return attemptLater
 	default:
@@ -432,6 +433,7 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 		log.Error("action failed for good, the message becomes a dead letter", "err", result.Err, "output", logOutput(result.Output))
 		j.fail(i, errText(result.Err), result.Output)
 		j.changed = r.e.store.Update(j.rec)
+		crashpoint.Hit("engine.dead.sent")
 		r.releaseWhen(j.changed)
 		return attemptDone
 	}

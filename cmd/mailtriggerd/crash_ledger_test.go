@@ -32,6 +32,7 @@ type execution struct {
 	ended   bool // ran to its end
 	ok      bool // and ended well
 	whole   bool // with its whole input
+	begunAt time.Time
 	endedAt time.Time
 }
 
@@ -47,6 +48,7 @@ func newLedger() *ledger { return &ledger{byKey: make(map[firing][]*execution)} 
 func (l *ledger) start(e *execution) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	e.begunAt = time.Now()
 	l.list = append(l.list, e)
 	l.byKey[e.firing] = append(l.byKey[e.firing], e)
 }
@@ -82,6 +84,7 @@ func (l *ledger) repeats(lives map[int]*life, died map[int]time.Time, concurrenc
 		life    int
 		trigger string
 	}
+	slices.SortStableFunc(l.list, func(a, b *execution) int { return a.begunAt.Compare(b.begunAt) })
 	begun := make(map[slot][]*execution)
 	for _, e := range l.list {
 		s := slot{e.life, e.trigger}
@@ -168,15 +171,14 @@ func (l *ledger) readCommands(file string, sums map[string]string) {
 		}
 		f := firing{c.Subject, c.Mailbox, c.Trigger, c.Action}
 		if c.Start {
-			e := &execution{firing: f, event: c.Event, life: c.Life, attempt: c.Attempt}
+			e := &execution{firing: f, event: c.Event, life: c.Life, attempt: c.Attempt, begunAt: c.At}
 			l.list = append(l.list, e)
 			l.byKey[f] = append(l.byKey[f], e)
 			continue
 		}
 		for _, e := range l.byKey[f] {
 			if e.life == c.Life && e.attempt == c.Attempt && !e.ended {
-				// A command tells no time: it counts as ended when the daemon died.
-				e.ended, e.ok, e.whole, e.endedAt = true, true, c.Sum == sums[c.Subject], time.Now()
+				e.ended, e.ok, e.whole, e.endedAt = true, true, c.Sum == sums[c.Subject], c.At
 			}
 		}
 	}

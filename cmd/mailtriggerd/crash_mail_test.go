@@ -163,16 +163,22 @@ func mailName(raw []byte) string {
 	return strings.TrimPrefix(string(line), "Subject: ")
 }
 
+func (r *trial) mailsSoFar() []*mail {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.order)
+}
+
 // misplaced returns the mails that are not where they are to be.
 func (r *trial) misplaced() (wrong []string) {
+	if f := r.scenario.check; f != nil {
+		wrong = f(r)
+	}
 	if r.scenario.places == nil {
-		return nil
+		return wrong
 	}
 	at := r.places()
-	r.mu.Lock()
-	order := slices.Clone(r.order)
-	r.mu.Unlock()
-	for _, m := range order {
+	for _, m := range r.mailsSoFar() {
 		if m.gone {
 			continue
 		}
@@ -255,6 +261,7 @@ func (r *trial) judge() {
 			r.complain("not asked for: %v, in life %d", f, r.ledger.byKey[f][0].life)
 		}
 	}
+	r.judgeOrder()
 	inWindow, outside, say := r.ledger.repeats(r.lives, r.died, func(trigger string) int { return max(r.scenario.parallel[trigger], 1) })
 	r.v.inWindow, r.v.repeated = inWindow, outside
 	r.complaints = append(r.complaints, say...)
@@ -262,4 +269,25 @@ func (r *trial) judge() {
 	r.v.newID = n
 	r.complaints = append(r.complaints, say...)
 	r.v.mails, r.v.actions = len(r.order), len(r.ledger.list)
+}
+
+// judgeOrder checks that the first attempts of each trigger were in the order of the UIDs.
+func (r *trial) judgeOrder() {
+	if !r.scenario.ordered || r.values["poisoned"] > 0 {
+		return
+	}
+	begun, last := make(map[firing]bool), make(map[string]uint32)
+	for _, e := range r.ledger.list {
+		first := firing{mail: e.mail, trigger: e.trigger}
+		m := r.mails[e.mail]
+		if begun[first] || m == nil {
+			continue
+		}
+		begun[first] = true
+		if m.uid < last[e.trigger] {
+			r.v.other++
+			r.complain("out of order: %v (UID %d) began after UID %d, in life %d", e.firing, m.uid, last[e.trigger], e.life)
+		}
+		last[e.trigger] = max(last[e.trigger], m.uid)
+	}
 }

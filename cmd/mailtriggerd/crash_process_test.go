@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mailtrigger/trigger/crashpoint"
 )
@@ -39,6 +40,7 @@ func init() {
 // A commandLine is a line of the ledger file that commands write.
 type commandLine struct {
 	Start                           bool // else the end
+	At                              time.Time
 	Life, Attempt                   int
 	Event, Trigger, Action, Mailbox string
 	Subject                         string
@@ -57,6 +59,7 @@ func crashCommand() error {
 	fmt.Sscan(os.Getenv("CRASH_LIFE"), &l.Life)
 	fmt.Sscan(os.Getenv("MAILTRIGGER_ATTEMPT"), &l.Attempt)
 	say := func() error {
+		l.At = time.Now()
 		b, err := json.Marshal(l)
 		if err == nil {
 			_, err = ledger.Write(append(b, '\n'))
@@ -95,7 +98,7 @@ func startLife(t *testing.T, number int, config, point string, log *os.File, env
 	l := &life{number: number, point: point, ended: make(chan struct{}), cmd: exec.Command(exe, "--config", config)}
 	l.cmd.Env = append([]string{crashMode + "=" + modeDaemon, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GOMAXPROCS=2",
 		"CRASH_LIFE=" + fmt.Sprint(number)}, env...)
-	if crashpoint.Enabled && point != "" {
+	if crashpoint.Enabled && !strings.HasPrefix(point, "(") && point != "" {
 		l.cmd.Env = append(l.cmd.Env, "MAILTRIGGERD_CRASHPOINT="+point)
 	}
 	l.cmd.Stdout, l.cmd.Stderr = log, log

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +36,13 @@ type scenario struct {
 	finish func(r *trial)                    // at the end, the daemon still running
 	places func(r *trial, m *mail) []placing // where a mail must be on the server, from then on
 	copies []string                          // mailboxes into which mail is copied or moved: that counts as an action
+	check  func(r *trial) []string           // what else is wrong as long as it says so
+	relief func(r *trial)                    // called as long as not all is done
+	leave  func(r *trial)                    // after the end
+
+	ordered bool // the first attempts of each trigger start in the order of the UIDs
+	orderly bool // half of the ends are by SIGTERM
+	patient bool // not all is done in the first life
 }
 
 // A mail is a message of a run. Its name is its subject.
@@ -59,7 +67,9 @@ type trial struct {
 	name   string
 	dir    string
 	state  string // the state directory
+	disk   string // a small disk that it is on, if any
 	rng    *rand.Rand
+	ending bool // SIGTERM was sent
 	srv    *connectiontest.Server
 	hooks  *hookServer
 	ledger *ledger
@@ -67,7 +77,8 @@ type trial struct {
 
 	lives   map[int]*life
 	died    map[int]time.Time
-	alive   *life    // nil: the daemon is down
+	alive   *life // nil: the daemon is down
+	process atomic.Pointer[os.Process]
 	seen    []string // the crash points of the first life
 	arrived map[string]map[uint32]bool
 
@@ -81,6 +92,7 @@ type trial struct {
 	complaints []string
 	signal     chan struct{} // something was done
 	values     map[string]int
+	wireLeft   atomic.Int64 // pieces on the wire until the daemon is killed; below 0: it is not
 	v          verdict
 }
 
@@ -95,6 +107,7 @@ const (
 	crashUser = "alice"
 	atRandom  = "(a random time)"
 	aNumber   = "(a numbered hit)"
+	onTheWire = "(on the wire)"
 	patience  = 60 * time.Second // how long the daemon may take until it is quiet
 )
 
@@ -109,7 +122,11 @@ func runScenario(t *testing.T, p plannedRun, hooks *hookServer) *verdict {
 	if r.dir, err = os.MkdirTemp(*dirFlag, "crash-"); err != nil {
 		t.Fatal(err)
 	}
-	if r.srv, err = connectiontest.NewServer(p.scenario.options); err != nil {
+	options := p.scenario.options
+	if options.Mode != "explicit" {
+		options.Wire = r.wire
+	}
+	if r.srv, err = connectiontest.NewServer(options); err != nil {
 		t.Fatal(err)
 	}
 	if r.log, err = os.Create(filepath.Join(r.dir, "log")); err != nil {
@@ -122,6 +139,9 @@ func runScenario(t *testing.T, p plannedRun, hooks *hookServer) *verdict {
 	r.srv.Close()
 	r.judge()
 	r.log.Close()
+	if f := p.scenario.leave; f != nil {
+		f(r)
+	}
 	if v := &r.v; v.lost+v.repeated+v.newID+v.other > 0 {
 		keep := r.dir + "-failed"
 		_ = os.Rename(r.dir, keep)
@@ -156,7 +176,7 @@ func (r *trial) play() {
 		return
 	}
 	r.doWave()
-	if !r.until("the first mails are done", r.satisfied) {
+	if !r.scenario.patient && !r.until("the first mails are done", r.satisfied) {
 		return
 	}
 	r.seen = hits(hitFile)
@@ -192,6 +212,16 @@ func (r *trial) oneLife() bool {
 	if point == "" {
 		atTime = time.After(time.Duration(r.rng.Int64N(int64(120 * time.Millisecond))))
 	}
+	if r.scenario.orderly && r.rng.IntN(2) == 0 {
+		r.doWave()
+		select {
+		case <-r.alive.ended:
+			r.buryLife()
+			return true
+		case <-time.After(time.Duration(r.rng.Int64N(int64(60 * time.Millisecond)))):
+			return r.terminate()
+		}
+	}
 	for range 3 {
 		died, ok := r.drive(atTime)
 		if !ok || died {
@@ -199,7 +229,7 @@ func (r *trial) oneLife() bool {
 		}
 		r.doWave()
 	}
-	if r.rng.IntN(8) == 0 {
+	if r.rng.IntN(8) == 0 || r.scenario.orderly && r.rng.IntN(2) == 0 {
 		return r.terminate()
 	}
 	r.kill()
@@ -210,9 +240,18 @@ func (r *trial) oneLife() bool {
 // point chosen by name, so that rare ones have their turn, or ("") some time.
 func (r *trial) choose() string {
 	if p := r.scenario.points; p != nil {
-		if s := p(r); s != "" {
-			return s
+		switch s := p(r); s {
+		case "":
+		case atRandom:
+			return ""
+		default:
+			if crashpoint.Enabled {
+				return s
+			}
 		}
+	}
+	if r.rng.IntN(6) == 0 && r.scenario.options.Mode != "explicit" {
+		return fmt.Sprintf("%s:%d", onTheWire, r.rng.IntN(60)+1)
 	}
 	if !crashpoint.Enabled || len(r.seen) == 0 || r.rng.IntN(10) == 0 {
 		return ""
@@ -260,7 +299,7 @@ func (r *trial) drive(atTime <-chan time.Time) (died, ok bool) {
 			return false, true
 		}
 		if n%100 == 99 {
-			r.retryPoisoned()
+			r.nudge()
 		}
 		if time.Now().After(end) {
 			r.stuck("life %d is neither dead nor done", r.alive.number)
@@ -288,7 +327,7 @@ func (r *trial) until(what string, ok func() bool) bool {
 		case <-tick.C:
 		}
 		if n%100 == 99 {
-			r.retryPoisoned()
+			r.nudge()
 		}
 		if time.Now().After(end) {
 			r.stuck("it is not so that %s", what)
@@ -311,10 +350,27 @@ func (r *trial) stuck(format string, args ...any) {
 
 func (r *trial) start(point string) {
 	n := len(r.lives) + 1
+	r.wireLeft.Store(-1)
+	if _, left, ok := strings.Cut(point, onTheWire+":"); ok {
+		var n int64
+		fmt.Sscan(left, &n)
+		r.wireLeft.Store(n)
+	}
 	r.alive = startLife(r.t, n, filepath.Join(r.dir, "config.toml"), point, r.log,
 		"CRASH_URL="+r.hooks.url(r, n), "CRASH_LEDGER="+filepath.Join(r.dir, "commands"))
+	r.process.Store(r.alive.cmd.Process)
 	r.lives[n] = r.alive
 	r.v.lives++
+}
+
+// wire kills the daemon between two pieces of what it and the server say: the
+// server has done what it was told, and nobody hears of it.
+func (r *trial) wire(bool, []byte) {
+	if r.wireLeft.Load() > 0 && r.wireLeft.Add(-1) == 0 {
+		if p := r.process.Load(); p != nil {
+			_ = p.Kill()
+		}
+	}
 }
 
 // kill ends the daemon with SIGKILL.
@@ -325,6 +381,8 @@ func (r *trial) kill() {
 
 // terminate ends the daemon in order.
 func (r *trial) terminate() bool {
+	r.ending = true
+	defer func() { r.ending = false }()
 	_ = r.alive.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-r.alive.ended:
@@ -345,6 +403,7 @@ func (r *trial) buryLife() {
 	case l.crashed:
 		r.v.crashes++
 		r.v.deaths[r.placeOfDeath(l)]++
+	case l.code == -1 && !l.crashed && r.ending: // before it could listen to the signal
 	case l.code != 0:
 		r.complain("life %d ended with exit code %d", l.number, l.code)
 		r.v.other++
@@ -356,7 +415,7 @@ func (r *trial) buryLife() {
 func (r *trial) placeOfDeath(l *life) string {
 	name, _, _ := strings.Cut(l.point, ":")
 	switch {
-	case l.killed || name == "":
+	case name != onTheWire && l.killed || name == "":
 		return atRandom
 	case strings.HasPrefix(name, "#"):
 		return aNumber
@@ -443,15 +502,35 @@ func (r *trial) letters() (letters []letterInfo) {
 	return letters
 }
 
-// retryPoisoned tries those dead letters again that only the killing made: a
-// message that the daemon has died of three times is not read again.
-func (r *trial) retryPoisoned() {
-	for _, l := range r.letters() {
-		if strings.Contains(l.Reason, "the daemon died") && !r.isBuried(l.Subject) {
-			r.count("poisoned")
-			_ = r.control(func(c *controlClient) error { return c.Retry(l.ID) })
-		}
+// nudge does now and then what a person would do: it makes room on the disk, and
+// tries dead letters again that only the killing made (a message that the daemon
+// has died of three times is not read again), or that it has tried already when the daemon died.
+func (r *trial) nudge() {
+	if f := r.scenario.relief; f != nil {
+		f(r)
 	}
+	for _, l := range r.letters() {
+		if m := r.mail(l.Subject); m == nil || m.gone || r.isBuried(m.name) {
+			continue
+		}
+		switch died := strings.Contains(l.Reason, "the daemon died"); {
+		case died && r.v.crashes < 3:
+			continue
+		case died:
+			r.count("poisoned")
+		case !r.wasBuried(l.Subject):
+			continue
+		}
+		_ = r.control(func(c *controlClient) error { return c.Retry(l.ID) })
+	}
+}
+
+// wasBuried reports whether a mail that is to be no dead letter was to be one.
+func (r *trial) wasBuried(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	dead, ok := r.buried[name]
+	return ok && !dead
 }
 
 func (r *trial) isBuried(name string) bool {

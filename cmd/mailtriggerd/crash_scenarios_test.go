@@ -1,64 +1,283 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"mailtrigger/connection/connectiontest"
 )
 
-// optionsPlain is a server without TLS: most of the time of a start is not its business here.
-var optionsPlain = connectiontest.Options{Mode: "none"}
+// scenarios returns all scenarios. What happens to mail on its way into the
+// journal and through local actions is here, what happens on the server in
+// serverScenarios.
+func scenarios() []*scenario { return slices.Concat(deliveryScenarios(), serverScenarios()) }
 
-// scenarios returns all scenarios.
-func scenarios() []*scenario {
-	return slices.Concat(deliveryScenarios(), serverScenarios())
+// aTrigger is the config of a trigger whose actions are tried again soon.
+func aTrigger(name, keys string, actions ...string) string {
+	return fmt.Sprintf("[trigger.%s]\nconnection = \"test\"\nretry = {first = \"20ms\", max = \"60ms\"}\n%s\n", name, keys) +
+		strings.ReplaceAll(strings.Join(actions, ""), "trigger.action", "trigger."+name+".action")
 }
 
-// webhookTo is an action that tells the test of a message.
-const webhookTo = `type = "webhook"
-url_env = "CRASH_URL"
-timeout = "20s"
-`
+// anAction is the config of an action.
+func anAction(name, kind, keys string) string {
+	return fmt.Sprintf("[[trigger.action]]\nname = %q\ntype = %q\n%s\n", name, kind, keys)
+}
 
-// retryFast is for triggers whose actions fail.
-const retryFast = `retry = {first = "20ms", max = "60ms"}
-`
+// aHook is a webhook, which tells the test of a message.
+func aHook(name, keys string) string {
+	return anAction(name, "webhook", "url_env = \"CRASH_URL\"\ntimeout = \"20s\"\n"+keys)
+}
+
+// anExec runs the test's command.
+func anExec(name string) string {
+	return anAction(name, "exec", `command = ["@SELF@"]
+stdin = "raw"
+env = {`+crashMode+` = "`+modeCommand+`"}
+pass_env = ["CRASH_LIFE", "CRASH_LEDGER"]`)
+}
+
+// clearText is a server without TLS, for those scenarios that are not about it.
+var clearText = connectiontest.Options{Mode: "none"}
+
+// failFirst lets the first n executions of an action fail.
+func failFirst(n func(h *hook) int) func(r *trial, h *hook) int {
+	return func(_ *trial, h *hook) int {
+		if h.before < n(h) {
+			return 503
+		}
+		return 200
+	}
+}
+
+// lengthOf is a number that a mail's name decides.
+func lengthOf(name string, n int) (sum int) {
+	for _, b := range []byte(name) {
+		sum += int(b)
+	}
+	return sum % n
+}
+
+func tagged(m *mail, tag string) bool { return strings.HasPrefix(m.name, tag) }
 
 func deliveryScenarios() []*scenario {
-	oneHook := "[trigger.one]\nconnection = \"test\"\n" + retryFast + "[[trigger.one.action]]\nname = \"hook\"\n" + webhookTo
-	twoHooks := oneHook + "[trigger.two]\nconnection = \"test\"\n" + retryFast + "[[trigger.two.action]]\nname = \"a\"\n" + webhookTo + "[[trigger.two.action]]\nname = \"b\"\n" + webhookTo
-	plain := optionsPlain
+	one := aTrigger("one", "", aHook("hook", ""))
+	two := one + aTrigger("two", "", aHook("a", ""), aHook("b", ""))
+	wantOne := func(r *trial, m *mail) { r.want(m, "one", "hook") }
+	wantTwo := func(r *trial, m *mail) { r.want(m, "one", "hook"); r.want(m, "two", "a", "b") }
 	return []*scenario{
 		{
-			name: "burst", triggers: oneHook, options: plain,
-			expect: func(r *trial, m *mail) { r.want(m, "one", "hook") },
-			wave:   func(r *trial) { r.burst("INBOX", "mail", 8) },
+			name: "burst", triggers: one, options: clearText, expect: wantOne, ordered: true,
+			wave: func(r *trial) { r.burst("INBOX", "mail", 10) },
+		},
+		{name: "two-triggers", triggers: two, options: clearText, expect: wantTwo, ordered: true},
+		{
+			name: "one-failing", triggers: two, options: clearText, expect: wantTwo, ordered: true,
+			answer: failFirst(func(h *hook) int {
+				if h.trigger == "two" {
+					return 2
+				}
+				return 0
+			}),
 		},
 		{
-			name: "two-triggers", triggers: twoHooks, options: plain,
-			expect: func(r *trial, m *mail) { r.want(m, "one", "hook"); r.want(m, "two", "a", "b") },
+			name: "retries", triggers: one, options: clearText, expect: wantOne,
+			answer: failFirst(func(h *hook) int { return lengthOf(h.mail, 4) }),
 		},
-		{
-			name: "one-failing", triggers: twoHooks, options: plain,
-			expect: func(r *trial, m *mail) { r.want(m, "one", "hook"); r.want(m, "two", "a", "b") },
+		{name: "dead-letters", triggers: one + aTrigger("two", "", aHook("a", ""), aHook("b", "")), options: clearText,
+			expect: func(r *trial, m *mail) {
+				r.want(m, "one", "hook")
+				if !tagged(m, "bad") {
+					r.want(m, "two", "a", "b")
+					return
+				}
+				r.allow(m, m.mailbox, "two", "a", "b")
+				r.wantDead(m, true)
+			},
+			wave: func(r *trial) {
+				r.burst("INBOX", "mail", 2)
+				r.burst("INBOX", "bad", 2)
+				if r.alive != nil && r.rng.IntN(2) == 0 {
+					heal(r, 2)
+				}
+			},
 			answer: func(r *trial, h *hook) int {
-				if h.trigger == "two" && h.before < 2 {
-					return 503
+				if h.trigger == "two" && h.action == "a" && r.isBuried(h.mail) {
+					return 400
+				}
+				return 200
+			},
+			finish: func(r *trial) { heal(r, 1000) },
+		},
+		{
+			name: "slow-action", triggers: two, options: clearText, expect: wantTwo,
+			answer: func(r *trial, h *hook) int {
+				select {
+				case <-h.stopped:
+				case <-time.After(time.Duration(10+lengthOf(h.mail, 40)) * time.Millisecond):
+				}
+				return 200
+			},
+			wave: func(r *trial) { r.burst("INBOX", "mail", 2) },
+		},
+		{
+			name: "continue-on-error", triggers: aTrigger("one", "", aHook("a", "continue_on_error = true"), aHook("b", "")), options: clearText,
+			expect: func(r *trial, m *mail) {
+				r.want(m, "one", "b")
+				r.wantDead(m, tagged(m, "bad"))
+				r.allow(m, m.mailbox, "one", "a")
+				if !tagged(m, "bad") {
+					r.want(m, "one", "a")
+				}
+			},
+			wave: func(r *trial) { r.burst("INBOX", "mail", 2); r.burst("INBOX", "bad", 2) },
+			answer: func(_ *trial, h *hook) int {
+				if h.action == "a" && strings.HasPrefix(h.mail, "bad") {
+					return 400
 				}
 				return 200
 			},
 		},
+		{
+			name: "no-match", options: clearText,
+			triggers: aTrigger("one", "", "[[trigger.one.condition]]\nfield = \"subject\"\ncontains = \"yes\"\n",
+				aHook("m", ""), aHook("n", `when = "no_match"`), aHook("w", `when = "always"`)),
+			expect: func(r *trial, m *mail) {
+				if tagged(m, "yes") {
+					r.want(m, "one", "m", "w")
+				} else {
+					r.want(m, "one", "n", "w")
+				}
+			},
+			wave: func(r *trial) { r.burst("INBOX", "yes", 2); r.burst("INBOX", "no", 2) },
+		},
+		{
+			name: "concurrency", triggers: aTrigger("one", "concurrency = 4", aHook("hook", "")), options: clearText, expect: wantOne,
+			parallel: map[string]int{"one": 4},
+			wave:     func(r *trial) { r.burst("INBOX", "mail", 12) },
+			answer:   failFirst(func(h *hook) int { return lengthOf(h.mail, 2) }),
+		},
+		{
+			name: "large", triggers: two, options: clearText, expect: wantTwo,
+			wave: func(r *trial) {
+				r.post("INBOX", "large", 66<<10+r.rng.IntN(200<<10))
+				if r.rng.IntN(8) == 0 {
+					r.post("INBOX", "huge", 1100<<10)
+				}
+				r.post("INBOX", "small", 0)
+			},
+		},
+		{
+			name: "exec", triggers: aTrigger("one", "", anExec("exec")), options: clearText,
+			expect: func(r *trial, m *mail) { r.want(m, "one", "exec") },
+			wave:   func(r *trial) { r.burst("INBOX", "mail", 2) },
+		},
+		{
+			name: "exec-webhook-large", triggers: aTrigger("one", "", aHook("a", ""), anExec("exec"), aHook("b", "")), options: clearText,
+			expect: func(r *trial, m *mail) { r.want(m, "one", "a", "exec", "b") },
+			wave:   func(r *trial) { r.post("INBOX", "large", 80<<10) },
+		},
+		{
+			name: "files", options: clearText,
+			triggers: aTrigger("one", "", anAction("save", "save", "directory = \"@DIR@/saved\"\nsubdirectory = \"{{.Message.Subject}}\""),
+				anAction("append", "append", `file = "@DIR@/lines"`), aHook("hook", "")),
+			expect: wantOne, check: checkFiles,
+		},
+		{
+			name: "poison", triggers: two, options: clearText, expect: wantTwo,
+			wave: func(r *trial) { r.burst("INBOX", "mail", 2) },
+			points: func(r *trial) string {
+				return []string{"engine.decode.marked:1", "engine.decode.marked:2", ""}[r.rng.IntN(3)]
+			},
+		},
+		{
+			name: "backlog", triggers: aTrigger("one", `start = "all"`, aHook("hook", "")) + aTrigger("two", "", aHook("hook", "")), options: clearText,
+			setup: func(r *trial) {
+				for range 250 {
+					r.post("INBOX", "old", 0)
+				}
+			},
+			expect: func(r *trial, m *mail) {
+				r.want(m, "one", "hook")
+				if !tagged(m, "old") {
+					r.want(m, "two", "hook")
+				}
+			},
+		},
+		fullQueue(),
+		{
+			name: "stop-and-start", triggers: two, options: clearText, expect: wantTwo, orderly: true, ordered: true,
+			wave: func(r *trial) { r.burst("INBOX", "mail", 10) },
+		},
+		fullDisk(),
 	}
 }
 
-func serverScenarios() []*scenario {
-	move := "[trigger.mover]\nconnection = \"test\"\n" + retryFast + "[[trigger.mover.action]]\nname = \"hook\"\n" + webhookTo +
-		"[[trigger.mover.action]]\ntype = \"move\"\nmailbox = \"Archive\"\n"
-	return []*scenario{
-		{
-			name: "move", triggers: move, options: optionsPlain, copies: []string{"Archive"},
-			expect: func(r *trial, m *mail) { r.want(m, "mover", "hook") },
-			places: func(r *trial, m *mail) []placing { return []placing{{"INBOX", 0, 0}, {"Archive", 1, 1 << 20}} },
+// heal tries up to n dead letters again: their actions work from now on.
+func heal(r *trial, n int) {
+	for _, l := range r.letters() {
+		m := r.mail(l.Subject)
+		if n == 0 || m == nil || !r.isBuried(m.name) {
+			continue
+		}
+		n--
+		r.wantDead(m, false)
+		r.want(m, "two", "a", "b")
+		_ = r.control(func(c *controlClient) error { return c.Retry(l.ID) }) // a daemon that dies of it is asked again
+	}
+}
+
+// fullQueue is more mail than a trigger's queue holds, while its action hangs.
+func fullQueue() *scenario {
+	open := func(r *trial) bool { return r.v.crashes >= r.crashes/2 }
+	return &scenario{
+		name: "full-queue", triggers: aTrigger("one", `start = "all"`, aHook("hook", "")), options: clearText, patient: true,
+		setup: func(r *trial) {
+			for range 1100 {
+				r.post("INBOX", "old", 0)
+			}
+		},
+		expect: func(r *trial, m *mail) { r.want(m, "one", "hook") },
+		wave:   func(r *trial) { r.burst("INBOX", "mail", 2) },
+		points: func(r *trial) string {
+			if !open(r) {
+				return atRandom
+			}
+			return ""
+		},
+		answer: func(r *trial, h *hook) int {
+			if !open(r) && r.count("answered") > 10 {
+				<-h.stopped
+			}
+			return 200
 		},
 	}
+}
+
+// checkFiles looks at what save and append have made: each mail once, whole, and
+// nothing else.
+func checkFiles(r *trial) (wrong []string) {
+	saved := make(map[string][]string)
+	dirs, _ := os.ReadDir(filepath.Join(r.dir, "saved"))
+	for _, d := range dirs {
+		files, _ := os.ReadDir(filepath.Join(r.dir, "saved", d.Name()))
+		for _, f := range files {
+			saved[d.Name()] = append(saved[d.Name()], f.Name())
+		}
+	}
+	lines, _ := os.ReadFile(filepath.Join(r.dir, "lines"))
+	for _, m := range r.mailsSoFar() {
+		if files := saved[m.name]; len(files) != 1 {
+			wrong = append(wrong, fmt.Sprintf("%s is saved as %q", m.name, files))
+		} else if b, err := os.ReadFile(filepath.Join(r.dir, "saved", m.name, files[0])); err != nil || sum(b) != r.sums[m.name] {
+			wrong = append(wrong, m.name+" is not saved whole")
+		}
+		if n := strings.Count(string(lines), `"subject":"`+m.name+`"`); n != 1 {
+			wrong = append(wrong, fmt.Sprintf("%s has %d lines", m.name, n))
+		}
+	}
+	return wrong
 }

@@ -170,7 +170,7 @@ func (y *tally) print(t *testing.T, list []*scenario, took time.Duration) {
 				s.name, v.runs, v.crashes, v.mails, v.actions, v.inWindow, v.lost, v.repeated, v.newID)
 		}
 	}
-	for _, point := range append(crashpoint.Names(), aNumber, atRandom) {
+	for _, point := range append(crashpoint.Names(), aNumber, onTheWire, atRandom) {
 		fmt.Printf("died at %-28s %d times\n", point, y.deaths[point])
 	}
 	fmt.Printf("%d scenarios, %.0f s, %.1f crashes a second\n", len(y.byName), took.Seconds(), float64(y.crashes())/took.Seconds())

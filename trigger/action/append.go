@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"mailtrigger/connection/setting"
+	"mailtrigger/trigger/crashpoint"
 	"mailtrigger/trigger/event"
 )
 
@@ -124,6 +125,7 @@ func (a *Append) append(path string, line []byte, e *event.Event) (err error) {
 		}
 		return err
 	}
+	crashpoint.Hit("action.append.written")
 	if err := f.Sync(); err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"mailtrigger/trigger/crashpoint"
 )
 
 // tempPrefix begins the names of files that are not yet whole.
@@ -53,6 +55,7 @@ func (f *file) install(ctx context.Context) (name string, err error) {
 		return "", fileError("open the directory "+filepath.Join(f.root, filepath.Join(f.levels...)), err)
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
+	temp := tempPrefix + hex.EncodeToString(f.digest()[:8]) + ".tmp"
 	conflict := f.conflict
 	if f.taken[f.name] {
 		conflict = conflictNumber
@@ -60,18 +63,20 @@ func (f *file) install(ctx context.Context) (name string, err error) {
 	if conflict != conflictOverwrite {
 		name, free := f.find(dir)
 		if !free {
+			_ = dir.Remove(temp) // there if the daemon died right after link
 			return name, nil
 		}
 		if conflict == conflictSkip && name != f.name {
 			return "", nil
 		}
 	}
-	temp := tempPrefix + hex.EncodeToString(f.digest()[:8]) + ".tmp"
 	if err := f.write(ctx, dir, temp); err != nil {
 		_ = dir.Remove(temp)
 		return "", fileError("write "+f.name+" in "+dir.Name(), err)
 	}
+	crashpoint.Hit("action.file.written")
 	name, err = f.link(dir, temp, conflict)
+	crashpoint.Hit("action.file.linked")
 	if err == nil {
 		err = syncDirectory(dir)
 	}
@@ -239,6 +244,7 @@ func (f *file) link(dir *os.Root, temp, conflict string) (string, error) {
 func linkNew(dir *os.Root, temp, name string) error {
 	err := dir.Link(temp, name)
 	if err == nil {
+		crashpoint.Hit("action.file.named")
 		return dir.Remove(temp)
 	}
 	if errors.Is(err, fs.ErrExist) {

@@ -4,11 +4,23 @@ import "slices"
 
 // names lists every point in the module. A test compares it with the calls.
 var names = []string{
-	"accept",
-	"action-end",
-	"action-start",
-	"decode",
-	"finish-begin",
+	"action.append.written",
+	"action.file.linked",
+	"action.file.named",
+	"action.file.written",
+	"engine.accept.ready",
+	"engine.action.after",
+	"engine.action.before",
+	"engine.dead.sent",
+	"engine.decode.marked",
+	"engine.finish.begun",
+	"engine.finish.ready",
+	"engine.job.ended",
+	"engine.poison.counted",
+	"engine.resync.compared",
+	"engine.retry.sent",
+	"engine.server.after",
+	"engine.server.before",
 	"journal.create.named",
 	"journal.create.written",
 	"journal.group.applied",
@@ -26,8 +38,6 @@ var names = []string{
 	"journal.spool.renamed",
 	"journal.spool.synced",
 	"journal.spool.written",
-	"server-action-end",
-	"server-action-start",
 }
 
 // Names returns the names of all points, sorted.
