@@ -45,6 +45,7 @@ type collector struct {
 	state    journal.MailboxState
 	settled  bool
 	selected selection
+	newest   newest                // known messages whose UIDs are looked at again after a connect
 	heldAt   uint32                // the UIDVALIDITY for which the mailbox is held, in this run
 	batch    int                   // messages a batch: halved when a fetch fails, so that the one to blame is found
 	fails    map[uint32]fetchFails // of messages fetched alone
@@ -152,7 +153,7 @@ func (c *collector) close(ctx context.Context) {
 // then what is to be done on the server, then a batch of the backlog, and again.
 func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.Wake) error {
 	c.takeJoining()
-	if err := c.settle(ctx, mb); err != nil {
+	if err := c.settle(ctx, mb, wake.Reason == wire.Rechecked); err != nil {
 		return err
 	}
 	for _, f := range c.feeds {
@@ -185,9 +186,10 @@ func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.
 // settle makes sure that cursors and mailbox speak of the same UIDs: it finds
 // known messages again where the server has changed its UIDs, and commits the
 // baseline of a mailbox or trigger seen for the first time.
-func (c *collector) settle(ctx context.Context, mb *connection.Mailbox) error {
+// selected says that the mailbox has just been selected.
+func (c *collector) settle(ctx context.Context, mb *connection.Mailbox, selected bool) error {
 	now := selection{mb.UIDValidity, mb.UIDNext}
-	if c.settled && now == c.selected && c.state.Held == "" {
+	if c.settled && now == c.selected && c.state.Held == "" && !selected {
 		return nil
 	}
 	if !c.settled {
@@ -196,6 +198,12 @@ func (c *collector) settle(ctx context.Context, mb *connection.Mailbox) error {
 		}
 	}
 	resync := c.state.UIDValidity != mb.UIDValidity || mb.UIDNext < c.state.UIDNext
+	if !resync {
+		var err error
+		if resync, err = c.reused(ctx, mb); err != nil {
+			return err
+		}
+	}
 	if c.state.Held != "" {
 		answer, err := c.released()
 		if err != nil {
@@ -235,6 +243,12 @@ func (c *collector) load(ctx context.Context, mb *connection.Mailbox) error {
 			return err
 		}
 	}
+	seen, err := c.e.store.Seen(c.key)
+	if err != nil {
+		return err
+	}
+	c.newest = nil
+	c.newest.add(seen...)
 	c.state = state
 	for _, f := range c.feeds {
 		f.cursor, f.known = c.e.store.Cursor(c.key, f.runner.rule.cfg.Name)
@@ -640,6 +654,7 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 		commit := c.pipeline
 		go func() { <-commit.Done(); held() }()
 	}
+	c.newest.add(seen.Seen...)
 	c.hand(jobs)
 	return nil
 }
@@ -745,8 +760,8 @@ func (m *mail) decode(c *collector, f *feed) *message.Message {
 	} else {
 		var err error
 		if msg, err = c.e.decode(c.key, c.state.UIDValidity, m.info.UID, m.raw, f.policy); err != nil {
+			msg = &message.Message{MessageID: rawField(m.raw, "Message-ID"), Subject: rawField(m.raw, "Subject")}
 			m.problem, m.raw = err.Error(), nil
-			msg = &message.Message{}
 		} else {
 			c.e.trace.defects(msg.Defects)
 		}

@@ -389,7 +389,7 @@ func (e *Engine) endJob(j *job) {
 		e.letters.add(j.rec, 1)
 		e.store.Bury(j.rec, fmt.Sprintf("action %s: %s", a.Name, a.Err))
 	} else {
-		e.store.Remove(j.rec.Seq, nil)
+		e.store.Remove(j.rec.Seq, e.own.ended(j.group.collector, j))
 	}
 	j.drop(e)
 	j.runner.released(j)

@@ -53,6 +53,7 @@ func (c *collector) beginFinish(ctx context.Context, turns []*turn) error {
 	batch := &journal.Batch{State: make(map[string][]byte)}
 	var begun []*job
 	for _, t := range turns {
+		c.plan(t) // what is not to be done is recorded before anything is
 		for _, j := range t.jobs {
 			if j.rec.Finish == journal.FinishBegun {
 				j.resumed = true
@@ -368,12 +369,27 @@ func (c *collector) arrived(ctx context.Context, rec *journal.Job, destination s
 		_, there, err = c.find(ctx, dest, rec)
 		return err
 	})
+	if err == nil && !there {
+		there, err = c.sawArrive(rec, destination)
+	}
 	var ce *connection.Error
 	if errors.As(err, &ce) && (ce.Refused || ce.Permanent || ce.Stage == connection.StageBudget) {
 		c.log.Warn("cannot look whether the message has arrived", "destination", destination, "uid", rec.UID, "err", err)
 		return false, nil
 	}
 	return there, err
+}
+
+// sawArrive reports whether the job's message was in a watched destination, from
+// where a trigger may have moved it on.
+func (c *collector) sawArrive(rec *journal.Job, destination string) (bool, error) {
+	box := c.key
+	box.Mailbox = foldInbox(destination)
+	if !c.e.watches(box) || rec.IdentityHash == 0 {
+		return false, nil
+	}
+	seen, err := c.e.store.Seen(box)
+	return slices.ContainsFunc(seen, func(s journal.Seen) bool { return s.Hash == rec.IdentityHash }), err
 }
 
 // destination returns the mailbox that an action on the server puts the message

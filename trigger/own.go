@@ -81,12 +81,64 @@ func (o *own) chain(c *collector, t *turn) []string {
 	c.mu.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, name := range o.fired[ownKey(c.key, t.key.hash)].triggers {
-		if !slices.Contains(chain, name) {
-			chain = append(chain, name)
+	for _, key := range []string{ownKey(c.key, t.key.hash), hereKey(c.key, t.key.hash)} {
+		for _, name := range o.fired[key].triggers {
+			if !slices.Contains(chain, name) {
+				chain = append(chain, name)
+			}
 		}
 	}
 	return chain
+}
+
+// hereKey is under what is noted which triggers have fired on a message where it
+// is, while others are still to do something with it.
+func hereKey(box journal.MailboxKey, hash uint64) string { return ownKey(box, hash) + "/here" }
+
+// ended notes, in the transaction in which a job leaves the journal, that its
+// trigger has fired: a restart forgets the job, and the message may yet be moved
+// into a mailbox that the trigger watches too. It returns nil if that cannot be.
+func (o *own) ended(c *collector, j *job) *journal.Batch {
+	c.mu.Lock()
+	g := j.group
+	fired, others := slices.Clone(g.fired), g.open > 1 || len(g.jobs) > 0
+	c.mu.Unlock()
+	key := hereKey(c.key, j.rec.IdentityHash)
+	state := make(map[string][]byte)
+	switch {
+	case others && c.movesOn():
+		o.add(key, fired, c.e.now(), state)
+	case !others && o.forget(key):
+		state[key] = nil
+	default:
+		return nil
+	}
+	return &journal.Batch{State: state}
+}
+
+func (o *own) forget(key string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, ok := o.fired[key]
+	delete(o.fired, key)
+	return ok
+}
+
+// movesOn reports whether any trigger on the mailbox moves or copies mail into a
+// watched mailbox.
+func (c *collector) movesOn() bool {
+	c.mu.Lock()
+	runners := slices.Clone(c.fedRunners)
+	c.mu.Unlock()
+	for _, r := range runners {
+		for _, def := range r.rule.actions {
+			box := c.key
+			if box.Mailbox = foldInbox(destination(def)); box.Mailbox != "" && c.e.watches(box) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sweepEvery is after how many notes the old ones are looked for.

@@ -219,6 +219,8 @@ func (c *collector) adoptUIDs(ctx context.Context, mb *connection.Mailbox, now [
 		return err
 	}
 	c.state = state
+	c.newest = nil
+	c.newest.add(seen.Seen...)
 	clear(c.fails)
 	for _, f := range c.feeds {
 		if f.known {

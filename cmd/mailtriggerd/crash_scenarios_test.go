@@ -19,12 +19,12 @@ func scenarios() []*scenario { return slices.Concat(deliveryScenarios(), serverS
 // aTrigger is the config of a trigger whose actions are tried again soon.
 func aTrigger(name, keys string, actions ...string) string {
 	return fmt.Sprintf("[trigger.%s]\nconnection = \"test\"\nretry = {first = \"20ms\", max = \"60ms\"}\n%s\n", name, keys) +
-		strings.ReplaceAll(strings.Join(actions, ""), "trigger.action", "trigger."+name+".action")
+		strings.ReplaceAll(strings.Join(actions, ""), "trigger.NAME", "trigger."+name)
 }
 
 // anAction is the config of an action.
 func anAction(name, kind, keys string) string {
-	return fmt.Sprintf("[[trigger.action]]\nname = %q\ntype = %q\n%s\n", name, kind, keys)
+	return fmt.Sprintf("[[trigger.NAME.action]]\nname = %q\ntype = %q\n%s\n", name, kind, keys)
 }
 
 // aHook is a webhook, which tells the test of a message.
@@ -143,7 +143,7 @@ func deliveryScenarios() []*scenario {
 		},
 		{
 			name: "no-match", options: clearText,
-			triggers: aTrigger("one", "", "[[trigger.one.condition]]\nfield = \"subject\"\ncontains = \"yes\"\n",
+			triggers: aTrigger("one", "", "[[trigger.NAME.condition]]\nfield = \"subject\"\ncontains = \"yes\"\n",
 				aHook("m", ""), aHook("n", `when = "no_match"`), aHook("w", `when = "always"`)),
 			expect: func(r *trial, m *mail) {
 				if tagged(m, "yes") {
