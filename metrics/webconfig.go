@@ -35,11 +35,15 @@ func CheckWebConfig(path string) (Protection, error) {
 		return Protection{}, err
 	}
 	if err := web.Validate(path); err != nil {
-		return Protection{}, fmt.Errorf("web config %s: %w", path, err)
+		hint := ""
+		if strings.Contains(err.Error(), "bcrypt") {
+			hint = "; basic_auth_users takes hashes as made by htpasswd -nbB USER PASSWORD"
+		}
+		return Protection{}, fmt.Errorf("web config %s: %s%s", path, strings.Join(strings.Fields(err.Error()), " "), hint)
 	}
 	var c web.Config
-	if err := yaml.Unmarshal(raw, &c); err != nil {
-		return Protection{}, fmt.Errorf("web config %s: %w", path, err)
+	if err := yaml.Unmarshal(raw, &c); err != nil { // Validate has read the same
+		return Protection{}, err
 	}
 	p := Protection{
 		TLS: c.TLSConfig.IsEnabled(), Password: len(c.Users) > 0,

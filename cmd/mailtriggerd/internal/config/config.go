@@ -15,6 +15,7 @@ import (
 	"mailtrigger/connection/auth"
 	"mailtrigger/connection/proxy"
 	"mailtrigger/connection/setting"
+	"mailtrigger/metrics"
 	"mailtrigger/trigger"
 )
 
@@ -273,22 +274,28 @@ func (l *loader) general() {
 	l.listener()
 }
 
-// listener checks where the HTTP listener may be reached.
+// listener checks where the HTTP listener may be reached, and what protects it.
 func (l *loader) listener() {
-	listen := l.config.Metrics.Listen
-	if listen == "" || strings.HasPrefix(listen, "unix:/") || l.top.get("metrics", "listen") == nil {
-		return
+	m := &l.config.Metrics
+	if n := l.top.get("metrics", "web_config_file"); n != nil && m.WebConfigFile != "" {
+		protection, err := metrics.CheckWebConfig(m.WebConfigFile)
+		if err != nil {
+			l.problem(n, "%v", err)
+		} else if weak := protection.Weakness(); weak != "" {
+			l.config.Warnings = append(l.config.Warnings, Problem{n.file, n.line, n.path, weak})
+		}
 	}
 	n := l.top.get("metrics", "listen")
-	host, port, err := net.SplitHostPort(listen)
+	if m.Listen == "" || strings.HasPrefix(m.Listen, "unix:/") || n == nil {
+		return
+	}
+	host, port, err := net.SplitHostPort(m.Listen)
 	switch ip := net.ParseIP(host); {
 	case err != nil || !isPort(port):
-		l.problem(n, `%q is not an address; write "127.0.0.1:9847", "unix:/path", or "" for no listener`, listen)
-	case host == "localhost" || ip != nil && ip.IsLoopback() || l.config.Metrics.WebConfigFile != "":
-	case isLater("metrics.web_config_file"):
-		l.problem(n, "%q can be reached from other machines, which is not available in this version; write \"127.0.0.1:%s\" or \"unix:/path\"", listen, port)
+		l.problem(n, `%q is not an address; write "127.0.0.1:9847", "unix:/path", or "" for no listener`, m.Listen)
+	case host == "localhost" || ip != nil && ip.IsLoopback() || m.WebConfigFile != "":
 	default:
-		l.problem(n, "%q can be reached from other machines; that needs metrics.web_config_file (TLS and a password), or write \"127.0.0.1:%s\"", listen, port)
+		l.problem(n, "%q can be reached from other machines; that needs metrics.web_config_file (TLS and a password), or write \"127.0.0.1:%s\"", m.Listen, port)
 	}
 }
 

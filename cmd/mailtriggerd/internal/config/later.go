@@ -36,7 +36,6 @@ var later = []feature{
 	{"trigger.*.condition[].all", nil, "groups of conditions"},
 	{"trigger.*.condition[].none", nil, "groups of conditions"},
 	{"trigger.*.condition[].field", fieldsLater, "conditions on this field"},
-	{"metrics.web_config_file", nil, "TLS and passwords for the HTTP listener"},
 	{"metrics.show_subjects", nil, "subjects on the status page"},
 }
 
@@ -55,11 +54,6 @@ func fieldsLater(n *node) bool {
 	name, _, _ := strings.Cut(n.text(), ":")
 	return oneOf("cc", "reply-to", "recipient", "header", "size", "date", "age", "flag", "has-attachment", "attachment-name",
 		"attachment-type", "attachment-size", "auto-submitted", "authenticated")(&node{value: name})
-}
-
-// isLater reports whether this version does not have the key at all.
-func isLater(path string) bool {
-	return slices.ContainsFunc(later, func(f feature) bool { return f.path == path && f.when == nil })
 }
 
 // postpone reports what this version cannot do, and takes it out of top, so that
