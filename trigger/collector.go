@@ -550,11 +550,15 @@ func (c *collector) passBacklog(last uint32) error {
 		}
 		f.cursor.BackfillPos = last
 		batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
-		if backlogSize(f.cursor) == 0 {
-			c.log.Info("the backlog is done", "trigger", f.runner.rule.cfg.Name)
-		}
+		c.sayBacklogDone(f)
 	}
 	return c.send(batch)
+}
+
+func (c *collector) sayBacklogDone(f *feed) {
+	if backlogSize(f.cursor) == 0 {
+		c.log.Info("the backlog is done", "trigger", f.runner.rule.cfg.Name)
+	}
 }
 
 func (c *collector) cursorUpdate(f *feed) journal.CursorUpdate {
@@ -638,6 +642,9 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 	}
 	for f := range moved {
 		batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
+		if !live {
+			c.sayBacklogDone(f)
+		}
 	}
 	if len(seen.Seen) > 0 {
 		batch.Seen = append(batch.Seen, seen)
