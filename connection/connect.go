@@ -136,6 +136,11 @@ func (c *connector) secrets(ctx context.Context) (string, *Error) {
 	if c.shared, err = c.d.share(c.cfg); err != nil {
 		return "", explainAuth(err)
 	}
+	if err := c.shared.auth.Ready(ctx); err != nil {
+		failed := explainAuth(err)
+		failed.Stage = StageSecrets
+		return "", failed
+	}
 	var read []string
 	for _, s := range []struct {
 		name   string

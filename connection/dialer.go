@@ -2,6 +2,7 @@ package connection
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,9 @@ type DialerOptions struct {
 	Version     string        // likewise
 	MaxBody     int64         // the largest message that is read, in bytes; 0: that of wire.Limits
 	MaxBackoff  time.Duration // the longest wait between reconnects; 0: 5 minutes
+
+	// RootCAs are for OAuth 2.0 over HTTPS; nil: the system's.
+	RootCAs *x509.CertPool
 
 	// Forward reaches servers and proxies; nil: a net.Dialer with keepalive. For
 	// tests and unusual networks.
@@ -146,6 +150,7 @@ func (d *Dialer) share(cfg *Config) (*shared, error) {
 		Connection:     cfg.Name,
 		StateDir:       d.opts.StateDir,
 		Dialer:         forward,
+		RootCAs:        d.opts.RootCAs,
 		Log:            log,
 		AllowClearText: cfg.Encryption.Protocol == ProtocolNone,
 	})

@@ -110,6 +110,7 @@ func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
 	}
 	if e.refused {
 		c.d.wrong.Failed(host, user, now)
+		e.refused = e.Permanent // an access token that others have used: the next login gets another
 		if p := c.cfg.presetByAddress(); p != nil && p.Login != "" {
 			e.Hint = p.Provider + ": " + p.Login
 		}

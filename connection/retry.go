@@ -8,7 +8,8 @@ import (
 // retry decides how long to wait before the next connect: exponential with full
 // jitter (anything from 0 to the bound), from 1 s on, up to longest. What is
 // permanent is tried from 5 minutes on, up to an hour, and a refused login every
-// 20 minutes or more, so that no account is locked. What a server asks for is a
+// 20 minutes or more, so that no account is locked. Where somebody has to consent
+// first, the file is looked at every 10 s, and no server asked. What a server asks for is a
 // lower bound. Only a session that was healthy for a minute starts it afresh: a
 // server that greets and hangs up, again and again, is left alone ever longer.
 type retry struct {
@@ -23,6 +24,7 @@ const (
 	permanentBackoff = 5 * time.Minute
 	permanentLongest = time.Hour
 	refusedBackoff   = 20 * time.Minute // three an hour
+	consentBackoff   = 10 * time.Second // it costs no more than a look whether consent was given
 	healthy          = time.Minute
 	sayAgain         = 6 * time.Hour // a failure that stays the same is said again after this time
 )
@@ -35,6 +37,8 @@ func (r *retry) next(e *Error, up time.Duration) time.Duration {
 	r.attempt++
 	first, longest, least := firstBackoff, max(r.longest, firstBackoff), time.Duration(0)
 	switch {
+	case e.AuthRequired:
+		first, longest, least = consentBackoff, consentBackoff, consentBackoff/2
 	case e.refused:
 		first, longest, least = refusedBackoff, permanentLongest, refusedBackoff
 	case e.Permanent:
@@ -58,6 +62,9 @@ func (r *retry) next(e *Error, up time.Duration) time.Duration {
 // not long ago, and notes that it is said now if not.
 func (r *retry) said(e *Error) bool {
 	text := e.Stage + e.Text
+	if e.AuthRequired { // it is found out in more than one stage
+		text = e.Text
+	}
 	if text == r.text && time.Since(r.saidAt) < sayAgain {
 		return true
 	}

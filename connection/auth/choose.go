@@ -81,10 +81,12 @@ func (a *Authenticator) Choose(ctx context.Context, s Server) (*Login, error) {
 	}
 	l := &Login{Mechanism: m.Name, Username: a.cfg.Username, Alias: a.cfg.Alias, Password: password}
 	if m.Bearer && a.tokens != nil {
+		began := a.opts.Now()
 		if l.token, err = a.tokens.get(ctx); err != nil {
 			return nil, err
 		}
 		l.Password = setting.NewSecret(l.token.access)
+		l.own = !l.token.got.Before(began)
 	}
 	if !m.NoSecret && l.Password.IsZero() {
 		return nil, &Error{Mechanism: m.Name, Text: "there is no password", Hint: "set one of password, password_file, password_env, password_credential, password_command", Permanent: true}

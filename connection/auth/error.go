@@ -66,8 +66,8 @@ func said(text string, secrets ...setting.Secret) string {
 
 // Failed turns the error of a login (of Login.Do, of imapclient or of smtp) into
 // what a person should see: an *Error. An access token that was refused is
-// forgotten, so that the next login gets another; if it was an old one, that
-// counts neither as refused nor as permanent.
+// forgotten, so that the next login gets another. If it was not got for this login,
+// that is not permanent, and if it was an old one it does not count as refused either.
 //
 // An error of the connection itself is passed on as a transient *Error: a server
 // that closes the connection instead of answering has not looked at the password,
@@ -101,10 +101,13 @@ func (a *Authenticator) Failed(login *Login, err error) error {
 		}
 	}
 	if e.Refused {
-		if login.token != nil && a.forget(login.token) {
-			e.Refused, e.Permanent = false, false
-			e.Hint = "the access token was not new; the next login gets another"
-			return e
+		if login.token != nil {
+			old := a.forget(login.token)
+			if old || !login.own {
+				e.Refused, e.Permanent = !old, false
+				e.Hint = "the access token was not new; the next login gets another"
+				return e
+			}
 		}
 		e.Hint = login.advice()
 	}

@@ -19,7 +19,8 @@ type Login struct {
 	Password  setting.Secret // zero where there is none
 	Warning   string         // what a person should know of this login; "" mostly
 
-	token  *token       // the access token, if one is used
+	token  *token       // the access token, if one is used ...
+	own    bool         // ... and whether it was got for this login
 	verify func() error // the end of a mutual authentication; nil: nothing to check
 }
 

@@ -241,6 +241,7 @@ func TestRigRevoked(t *testing.T) {
 	}
 	r.Body.Close()
 	now = now.Add(10 * time.Minute)
+	control(t, "fail", "500") // so that the old one is used
 	_, err = rigLogin(t, rigMain, a)
 	var e *Error
 	if !errors.As(err, &e) || e.Refused || e.Permanent {
@@ -249,8 +250,62 @@ func TestRigRevoked(t *testing.T) {
 	if strings.Contains(err.Error(), got.access) {
 		t.Error("the error holds the token")
 	}
+	control(t, "fail", "no")
+	now = now.Add(holdFault)
 	if _, err := rigLogin(t, rigMain, a); err != nil {
 		t.Errorf("the next login: %v", err)
+	}
+}
+
+// TestRigEachLogin: a login gets a new token, but those of a few seconds share
+// one, and where none can be had the last is good up to its end.
+func TestRigEachLogin(t *testing.T) {
+	dir := consented(t, "office")
+	control(t, "ttl", "3600")
+	a := newAuthenticator(t, rigOAuth2(t, "refresh_token"), Options{Connection: "office", StateDir: dir})
+	now := time.Now()
+	a.tokens.opts.Now = func() time.Time { return now }
+	begun, _ := requests(t)
+	last := ""
+	for _, c := range []struct {
+		wait time.Duration
+		fail string
+		want string // "new", "last" or "none"
+	}{
+		{0, "no", "new"}, {sharedFor - 1, "no", "last"}, {sharedFor, "no", "new"}, {time.Minute, "500", "last"},
+		{0, "500", "last"}, {holdFault, "no", "new"}, {time.Hour, "500", "none"}, {holdFault, "no", "new"},
+		{time.Minute, "invalid_grant", "none"}, {sharedFor, "no", "none"},
+	} {
+		now = now.Add(c.wait)
+		control(t, "fail", c.fail)
+		got, err := a.tokens.get(t.Context())
+		what := "none"
+		switch {
+		case err == nil && got.access == last:
+			what = "last"
+		case err == nil:
+			what, last = "new", got.access
+		}
+		if what != c.want {
+			t.Errorf("after %v with %s: %s, want %s (%v)", c.wait, c.fail, what, c.want, err)
+		}
+	}
+	if ok, _ := requests(t); ok != begun+4 {
+		t.Errorf("%d tokens", ok-begun)
+	}
+	var required *AuthRequired
+	if err := a.Ready(t.Context()); !errors.As(err, &required) {
+		t.Errorf("ready: %v", err)
+	}
+	same, err := a.tokens.store.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.tokens.store.save(same); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Ready(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

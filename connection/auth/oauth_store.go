@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 // store keeps the refresh token of one account in a file of its own, mode 0600.
@@ -58,6 +59,15 @@ func (s *store) load() (string, error) {
 		return s.replacement, nil
 	}
 	return token, nil
+}
+
+// modified is when the file was last written; zero where there is none.
+func (s *store) modified() time.Time {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // rotate stores the token that the server has given in place of old.

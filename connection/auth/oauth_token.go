@@ -18,6 +18,7 @@ const (
 	holdFault    = 3 * time.Second  // a transient failure stands for those who wait, too
 	holdRefusal  = time.Minute      // a mistake in the settings
 	holdConsent  = time.Hour        // consent is gone, unless another refresh token is stored
+	sharedFor    = 10 * time.Second // logins within this time share a token
 	nearlyFuture = 100 * 365 * 24 * time.Hour
 )
 
@@ -34,6 +35,10 @@ func (t *token) fresh(now time.Time) bool {
 	left := t.life - now.Sub(t.got)
 	return left > min(maxMargin, t.life/4)
 }
+
+// shared reports whether the token is so young that logins which come one after
+// the other share it.
+func (t *token) shared(now time.Time) bool { return now.Sub(t.got) < sharedFor }
 
 // isNew reports whether the token is so young that the mail server's refusal of it
 // cannot be a matter of age.
@@ -60,7 +65,8 @@ type tokens struct {
 type failure struct {
 	err     error
 	until   time.Time
-	refresh string // the refresh token it was about
+	refresh string    // the refresh token it was about ...
+	stored  time.Time // ... and when that was stored
 }
 
 func newTokens(cfg *OAuth2, user string, o Options) (*tokens, error) {
@@ -71,8 +77,11 @@ func newTokens(cfg *OAuth2, user string, o Options) (*tokens, error) {
 	return t, nil
 }
 
-// get returns an access token that is good for a login now. The errors are
-// *AuthRequired and *Error.
+// get returns an access token that is good for a login now. Each login of a
+// session gets a new one, so that a session lasts as long as it can and consent
+// that is withdrawn shows at the next reconnect; those within a few seconds share
+// one. Where no new one can be had for a while, the last is used up to its end. The
+// errors are *AuthRequired and *Error.
 func (t *tokens) get(ctx context.Context) (*token, error) {
 	select {
 	case t.turn <- struct{}{}:
@@ -81,24 +90,73 @@ func (t *tokens) get(ctx context.Context) (*token, error) {
 	}
 	defer func() { <-t.turn }()
 	now := t.opts.Now()
-	if t.last != nil && t.last.fresh(now) {
-		return t.last, nil
+	last := t.last
+	if last != nil && !last.fresh(now) {
+		last = nil
 	}
-	if t.fail.err != nil && now.Before(t.fail.until) && !t.refreshChanged() {
-		return nil, t.fail.err
+	if last != nil && (t.opts.SMTP || last.shared(now)) {
+		return last, nil
+	}
+	if t.held(now) {
+		return t.orElse(last, t.fail.err)
 	}
 	t.fail, t.last = failure{}, nil
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	limit := requestTime
+	if deadline, ok := ctx.Deadline(); ok && last != nil { // leave time for the login with the last one
+		limit = min(limit, time.Until(deadline)/3)
+	}
+	stored := t.stored()
+	asking, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	got, refresh, err := t.fetch(ctx)
+	got, refresh, err := t.fetch(asking)
 	if err != nil {
-		if ctx.Err() == nil || !errors.Is(err, context.Canceled) { // else it is the caller who gave up
-			t.fail = failure{err, t.opts.Now().Add(hold(err)), refresh}
+		t.last = last
+		if asking.Err() == nil || !errors.Is(err, context.Canceled) { // else it is the caller who gave up
+			t.fail = failure{err, t.opts.Now().Add(hold(err)), refresh, stored}
 		}
-		return nil, err
+		return t.orElse(last, err)
 	}
 	t.last = newToken(got, t.opts.Now())
 	return t.last, nil
+}
+
+// held reports whether the last failure stands for this try, too.
+func (t *tokens) held(now time.Time) bool {
+	return t.fail.err != nil && now.Before(t.fail.until) && !t.refreshChanged()
+}
+
+// orElse is what there is where no new token is to be had: the last one, unless
+// somebody has to consent.
+func (t *tokens) orElse(last *token, err error) (*token, error) {
+	var required *AuthRequired
+	if last == nil || errors.As(err, &required) {
+		return nil, err
+	}
+	t.opts.Log.Debug("no new access token; using the last", "connection", t.opts.Connection, "err", err)
+	return last, nil
+}
+
+// Ready reports, without asking a server, whether somebody has to consent before
+// a login can work: the error is an *AuthRequired, or nil.
+func (a *Authenticator) Ready(ctx context.Context) error {
+	t := a.tokens
+	if t == nil || t.store == nil {
+		return nil
+	}
+	select {
+	case t.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil // somebody is asking the server
+	}
+	defer func() { <-t.turn }()
+	var required *AuthRequired
+	if errors.As(t.fail.err, &required) && t.held(t.opts.Now()) {
+		return required
+	}
+	if _, err := t.store.load(); errors.Is(err, errNoRefreshToken) {
+		return t.noRefreshToken(err)
+	}
+	return nil
 }
 
 // newToken takes over an oauth2.Token. A missing or absurd expiry is one that is
@@ -126,14 +184,22 @@ func hold(err error) time.Duration {
 	return holdFault
 }
 
-// refreshChanged reports whether another refresh token is stored than the one
-// that failed: somebody has run --authorize.
+// refreshChanged reports whether a refresh token was stored since the last
+// failure: somebody has run --authorize. It may be the same one.
 func (t *tokens) refreshChanged() bool {
 	if t.store == nil {
 		return false
 	}
 	refresh, err := t.store.load()
-	return err == nil && refresh != t.fail.refresh
+	return err == nil && (refresh != t.fail.refresh || !t.stored().Equal(t.fail.stored))
+}
+
+// stored is when the refresh token was stored; zero where there is none.
+func (t *tokens) stored() time.Time {
+	if t.store == nil {
+		return time.Time{}
+	}
+	return t.store.modified()
 }
 
 // forget drops a token that the mail server has refused. It reports whether it
