@@ -9,7 +9,6 @@ import (
 // fullDisk is a state directory on a small disk that is full now and then. It
 // needs root; else nothing ever fills the disk, and the scenario is one more burst.
 func fullDisk() *scenario {
-	const size = 160 << 20
 	return &scenario{
 		name: "full-disk", triggers: aTrigger("one", "", aHook("a", ""), aHook("b", "")), options: clearText,
 		setup: func(r *trial) {
