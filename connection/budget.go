@@ -57,7 +57,7 @@ func (b *budget) acquire(ctx context.Context, cfg *Config, standing bool) (relea
 		case <-timeout.C:
 			return nil, &Error{Connection: cfg.Name, Stage: StageBudget,
 				Text: fmt.Sprintf("all connections that %s at %s may have are in use (max_connections = %d%s)", user, host, cfg.Session.MaxConnections, kept),
-				Hint: "raise max_connections if the server allows more, or watch fewer mailboxes"}
+				Hint: "raise max_connections in the session table if the server allows more (each watched mailbox takes one), or watch fewer mailboxes"}
 		case <-ctx.Done():
 			return nil, &Error{Connection: cfg.Name, Stage: StageBudget, Text: "given up waiting for a free connection", Err: context.Cause(ctx)}
 		}

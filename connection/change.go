@@ -211,7 +211,7 @@ func (m *Mailbox) ListMailboxes(ctx context.Context, patterns ...string) ([]Mail
 			pattern = "*"
 		}
 		var options *imap.ListOptions
-		if use && m.s.can("LIST-EXTENDED") && m.s.can("SPECIAL-USE") {
+		if m.s.can("LIST-EXTENDED") && m.s.can("SPECIAL-USE") { // the others tell of special uses unasked
 			options = &imap.ListOptions{ReturnSpecialUse: true}
 		}
 		var found []*imap.ListData

@@ -324,28 +324,67 @@ func TestWrongPasswordLocksNobody(t *testing.T) {
 	}
 }
 
-// Of max_connections, watches leave one free; who waits in vain is told why.
+// Of max_connections, watches leave one free; who waits in vain is told why, and
+// gets the place that becomes free.
 func TestBudget(t *testing.T) {
 	srv := newServer(t, connectiontest.Options{})
 	cfg := srv.Config("alice")
-	cfg.Session.MaxConnections = 2
 	cfg.Timeout = setting.Duration(time.Second)
 	d := newDialer(t, connection.DialerOptions{})
 	nothing := func(context.Context, *connection.Mailbox, wire.Wake) error { return nil }
-	first := d.Watch(cfg, "INBOX", nothing)
-	defer first.Close(context.Background())
-	waitState(t, first, connection.StateParked)
-	second := d.Watch(cfg, "Archive", nothing)
-	defer second.Close(context.Background())
-	waitState(t, second, connection.StateBackoff)
-	if s := second.Status(); !strings.Contains(s.LastError.Error(), "max_connections") {
-		t.Error(s.LastError)
+	mailboxes := []string{"INBOX", "Archive", "Sent", "Junk"}
+	var watches []*connection.Watch
+	for i, name := range mailboxes {
+		srv.CreateMailbox("alice", name)
+		w := d.Watch(cfg, name, nothing)
+		defer w.Close(context.Background())
+		watches = append(watches, w)
+		if i < 3 {
+			waitState(t, w, connection.StateParked)
+		}
+	}
+	fourth := watches[3]
+	waitState(t, fourth, connection.StateBackoff)
+	e := fourth.Status().LastError
+	for _, want := range []string{"max_connections = 4, of which one is kept free", "raise max_connections", "watch fewer mailboxes"} {
+		if !strings.Contains(e.Error(), want) {
+			t.Errorf("%v does not say %q", e, want)
+		}
 	}
 	if err := d.Do(context.Background(), cfg, "Archive", func(context.Context, *connection.Mailbox) error { return nil }); err != nil {
 		t.Error(err)
 	}
-	if n := srv.Connections(); n > 2 {
+	if n := srv.Connections(); n > 4 {
 		t.Errorf("%d connections", n)
+	}
+	if err := watches[0].Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	waitState(t, fourth, connection.StateParked)
+}
+
+// The ledger counts by server and login user, whatever the connections that share
+// them: here two tables with one account, and two mailboxes that one user opens.
+func TestWrongPasswordOfTwoConnections(t *testing.T) {
+	srv := newServer(t, connectiontest.Options{})
+	d := newDialer(t, connection.DialerOptions{})
+	for i := range 6 {
+		cfg := srv.Config("alice")
+		cfg.Name = fmt.Sprint("table", i)
+		cfg.Authentication.Password.Literal = setting.NewSecret(fmt.Sprint("wrong", i))
+		cfg.Authentication.Mechanism = "plain"
+		if i%2 == 1 {
+			cfg.Authentication.Alias = fmt.Sprint("shared", i)
+		}
+		w := d.Watch(cfg, "INBOX", func(context.Context, *connection.Mailbox, wire.Wake) error { return nil })
+		defer w.Close(context.Background())
+		waitState(t, w, connection.StateBackoff)
+		if e := w.Status().LastError; e.Stage != "login" || strings.Contains(e.Text, "not tried") != (i >= 3) || e.Hint == "" {
+			t.Errorf("%d: %v", i, e)
+		}
+	}
+	if n := srv.Logins(); n > 3 {
+		t.Errorf("%d logins", n)
 	}
 }
 

@@ -102,6 +102,11 @@ func TestRigCheck(t *testing.T) {
 			c.Encryption.Protocol = "none"
 			c.Authentication.Mechanism = "plain"
 		}, steps: "secrets proxy connect tls greeting capabilities login!", detail: "", hint: "", within: 5 * time.Second},
+		{name: "LOGINDISABLED, auto", unit: "main", change: func(c *connection.Config) {
+			c.Address = rigEnv(t, "RIG_MAIN_REMOTE_HOST")
+			c.Port = atoi(t, rigEnv(t, "RIG_MAIN_IMAP"))
+			c.Encryption.Protocol = "none"
+		}, steps: "secrets proxy connect tls greeting capabilities login!", detail: "LOGINDISABLED", hint: `protocol = "tls"`, within: 5 * time.Second},
 		{name: "wrong password", unit: "main", change: func(c *connection.Config) { c.Authentication.Password.Literal = setting.NewSecret("wr0ng-pw") },
 			steps: "secrets proxy connect tls greeting capabilities login!", detail: "AUTHENTICATIONFAILED", hint: "password", within: 5 * time.Second},
 		{name: "unknown alias", unit: "main", change: func(c *connection.Config) {
@@ -174,6 +179,13 @@ func TestRigLimit(t *testing.T) {
 		last := steps[len(steps)-1]
 		if last.OK || !strings.Contains(last.Detail, "LIMIT") || !strings.Contains(last.Hint, "max_connections") {
 			t.Errorf("%+v", last)
+		}
+		// A watch leaves the server alone for a while.
+		w := d.Watch(cfg, "INBOX", func(context.Context, *connection.Mailbox, wire.Wake) error { return nil })
+		defer w.Close(ctx)
+		waitState(t, w, connection.StateBackoff)
+		if s := w.Status(); time.Until(s.NextRetry) < 55*time.Second || s.LastError.Permanent {
+			t.Errorf("next try in %s: %+v", time.Until(s.NextRetry), s.LastError)
 		}
 		return nil
 	})
