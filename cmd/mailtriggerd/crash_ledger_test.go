@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -92,6 +93,8 @@ func (l *ledger) repeats(lives map[int]*life, died map[int]time.Time, concurrenc
 	}
 	unnoted := make(map[slot]int)
 	for _, f := range sortedFirings(l.byKey) {
+		// A command that outlives its daemon may begin after the next one's.
+		slices.SortStableFunc(l.byKey[f], func(a, b *execution) int { return cmp.Or(cmp.Compare(a.life, b.life), a.begunAt.Compare(b.begunAt)) })
 		var before *execution
 		for _, e := range l.byKey[f] {
 			if before == nil {

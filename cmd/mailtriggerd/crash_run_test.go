@@ -40,9 +40,10 @@ type scenario struct {
 	relief func(r *trial)                    // called as long as not all is done
 	leave  func(r *trial)                    // after the end
 
-	ordered bool // the first attempts of each trigger start in the order of the UIDs
-	orderly bool // half of the ends are by SIGTERM
-	patient bool // not all is done in the first life
+	ordered bool     // the first attempts of each trigger start in the order of the UIDs
+	also    []string // crash points that the first life does not come to
+	orderly bool     // half of the ends are by SIGTERM
+	patient bool     // not all is done in the first life
 }
 
 // A mail is a message of a run. Its name is its subject.
@@ -179,7 +180,7 @@ func (r *trial) play() {
 	if !r.scenario.patient && !r.until("the first mails are done", r.satisfied) {
 		return
 	}
-	r.seen = hits(hitFile)
+	r.seen = append(hits(hitFile), r.scenario.also...)
 	r.kill()
 	for r.v.crashes < r.crashes {
 		if !r.oneLife() {
@@ -404,6 +405,7 @@ func (r *trial) buryLife() {
 		r.v.crashes++
 		r.v.deaths[r.placeOfDeath(l)]++
 	case l.code == -1 && !l.crashed && r.ending: // before it could listen to the signal
+	case l.code == exitState && r.disk != "": // the disk was full at the start
 	case l.code != 0:
 		r.complain("life %d ended with exit code %d", l.number, l.code)
 		r.v.other++

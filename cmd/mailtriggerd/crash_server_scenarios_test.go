@@ -18,6 +18,7 @@ func serverScenarios() []*scenario {
 	wantOne := func(r *trial, m *mail) { r.want(m, "one", "hook") }
 	move := aTrigger("one", "", aHook("hook", ""), anAction("move", "move", `mailbox = "Archive"`))
 	moved := func(_ *trial, m *mail) []placing { return []placing{nowhere("INBOX"), whole("Archive")} }
+	resyncs := []string{"engine.resync.compared", "engine.resync.compared", "engine.resync.compared"}
 	subject := "[[trigger.NAME.condition]]\nfield = \"subject\"\ncontains = \"-\"\n"
 	return []*scenario{
 		{name: "move", triggers: move, options: clearText, expect: wantOne, places: moved, copies: []string{"Archive"}},
@@ -94,7 +95,7 @@ func serverScenarios() []*scenario {
 		{name: "tls", triggers: move, expect: wantOne, places: moved, copies: []string{"Archive"}},
 		{name: "starttls", triggers: one, options: connectiontest.Options{Mode: "explicit"}, expect: wantOne},
 		{
-			name: "uidvalidity", triggers: one + aTrigger("two", "", aHook("a", ""), aHook("b", "")), options: clearText,
+			name: "uidvalidity", also: resyncs, triggers: one + aTrigger("two", "", aHook("a", ""), aHook("b", "")), options: clearText,
 			expect: func(r *trial, m *mail) { r.want(m, "one", "hook"); r.want(m, "two", "a", "b") },
 			wave: func(r *trial) {
 				r.burst("INBOX", "mail", 3)
@@ -105,7 +106,7 @@ func serverScenarios() []*scenario {
 			},
 		},
 		{
-			name: "uidvalidity-move", triggers: move, options: clearText, expect: wantOne, places: moved, copies: []string{"Archive"},
+			name: "uidvalidity-move", also: resyncs, triggers: move, options: clearText, expect: wantOne, places: moved, copies: []string{"Archive"},
 			wave: func(r *trial) {
 				r.burst("INBOX", "mail", 3)
 				if r.mayShake() {
@@ -114,7 +115,7 @@ func serverScenarios() []*scenario {
 			},
 		},
 		{
-			name: "rollback", triggers: one, options: clearText, expect: wantOne,
+			name: "rollback", also: resyncs, triggers: one, options: clearText, expect: wantOne,
 			wave: func(r *trial) {
 				r.burst("INBOX", "mail", 4)
 				if r.mayShake() {
@@ -123,7 +124,7 @@ func serverScenarios() []*scenario {
 			},
 		},
 		{
-			name: "uid-reuse", triggers: one, options: clearText, expect: wantOne,
+			name: "uid-reuse", also: resyncs, triggers: one, options: clearText, expect: wantOne,
 			wave: func(r *trial) {
 				r.burst("INBOX", "mail", 2)
 				if r.mayShake() {
