@@ -694,6 +694,7 @@ func (c *collector) takeBack(jobs []*job) {
 func (c *collector) hand(jobs []*job) {
 	for _, j := range jobs {
 		j.accepted = c.pipeline
+		j.whenJournaled(j.journaled)
 		c.join(j)
 	}
 	for _, j := range jobs {
@@ -978,7 +979,7 @@ func (c *collector) decide(f *feed, info connection.Info, m *mail) (*job, bool) 
 	if problem != "" {
 		rec.Extra = map[string]string{unread: problem}
 	}
-	return &job{rec: rec, runner: f.runner, policy: f.policy, raw: m.raw, msg: msg}, true
+	return &job{rec: rec, runner: f.runner, policy: f.policy, raw: m.raw, msg: msg, journaled: c.e.begun.resume(rec)}, true
 }
 
 func firstAddress(list []message.Address) string {

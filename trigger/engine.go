@@ -63,6 +63,7 @@ type Engine struct {
 	now     func() time.Time
 	poison  *poison
 	own     *own
+	begun   *begun
 
 	connections map[string]*connection.Config
 	disabled    map[string]bool // triggers that the file has, but not enabled
@@ -150,7 +151,7 @@ func New(o Options) (*Engine, error) {
 	if e.own, old = openOwn(state, e.now()); len(old) > 0 {
 		e.store.Accept(&journal.Batch{State: old})
 	}
-	if err := e.recover(); err != nil {
+	if err := e.recover(o.StateDir); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -228,7 +229,7 @@ func mailboxKey(conn *connection.Config, mailbox string) journal.MailboxKey {
 }
 
 // recover takes over the jobs that the last run left.
-func (e *Engine) recover() error {
+func (e *Engine) recover(stateDir string) error {
 	byTrigger := make(map[string]*runner)
 	for _, r := range e.runners {
 		byTrigger[r.rule.cfg.Name] = r
@@ -245,6 +246,19 @@ func (e *Engine) recover() error {
 	jobs, err := e.store.OpenJobs(ctx)
 	if err != nil {
 		return fmt.Errorf("read the jobs of the last run: %w", err)
+	}
+	journaled := make(map[string]bool)
+	for _, rec := range jobs {
+		journaled[rec.EventID] = true
+	}
+	for _, l := range letters {
+		journaled[l.Job.EventID] = true
+	}
+	for _, h := range e.store.History(journal.HistoryLen) {
+		journaled[h.EventID] = true
+	}
+	if e.begun, err = openBegun(filepath.Join(stateDir, "starting"), func(id string) bool { return journaled[id] }); err != nil {
+		return err
 	}
 	for _, rec := range jobs {
 		if rec.Kind == kindHeld { // retried while no daemon ran
@@ -376,7 +390,7 @@ func (e *Engine) stop() error {
 	}
 	e.endWork()
 	<-done
-	return e.poison.close()
+	return errors.Join(e.poison.close(), e.begun.close())
 }
 
 // localEnded is called when a job's local actions have all ended.

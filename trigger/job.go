@@ -23,11 +23,12 @@ type job struct {
 	runner *runner
 	group  *group // the jobs of the same message; nil for none
 
-	accepted *journal.Commit // J1; nil: the job was in the journal at the start
-	changed  *journal.Commit // the last Update that must be durable before the next attempt; nil: none
-	turn     *startTurn      // when its first attempt may start; nil: at any time
-	retryAt  time.Time       // when the runner looks at it again
-	pushed   time.Time       // when the server told us; zero if it did not
+	accepted  *journal.Commit // J1; nil: the job was in the journal at the start
+	journaled func()          // to be called once that is done; nil: nothing
+	changed   *journal.Commit // the last Update that must be durable before the next attempt; nil: none
+	turn      *startTurn      // when its first attempt may start; nil: at any time
+	retryAt   time.Time       // when the runner looks at it again
+	pushed    time.Time       // when the server told us; zero if it did not
 
 	policy    codepage.Policy
 	raw       []byte           // nil: to be read from the journal
@@ -37,6 +38,20 @@ type job struct {
 	asked     bool             // its mail has been asked for again
 	readFails int              // sessions that ended while it was being read again
 	resumed   bool             // its actions on the server were begun in an earlier turn: some may be done
+}
+
+// whenJournaled calls f, if there is one, once the job's record is in the journal.
+func (j *job) whenJournaled(f func()) {
+	if f == nil {
+		return
+	}
+	accepted := j.accepted
+	go func() {
+		<-accepted.Done()
+		if accepted.Err() == nil {
+			f()
+		}
+	}()
 }
 
 // durable waits until everything said of the job so far is in the journal.

@@ -310,6 +310,7 @@ func (r *runner) attempt(ctx context.Context, j *job, i int) attemptEnd {
 	early := r.startsEarly(j, i, def)
 	if early {
 		defer r.early.Store(false)
+		j.whenJournaled(r.e.begun.begin(j.rec))
 	} else {
 		if err := j.durable(r.e.stopping); err != nil {
 			return attemptStopped

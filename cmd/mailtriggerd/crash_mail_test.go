@@ -225,6 +225,9 @@ func (r *trial) lookAround() {
 func (r *trial) lettersLeft() {
 	for _, l := range r.letters() {
 		m := r.mail(l.Subject)
+		if strings.Contains(l.Reason, "the daemon died") && r.v.crashes >= 3 {
+			continue // what it says is true
+		}
 		if m == nil || !r.isBuried(l.Subject) && !m.gone {
 			r.complain("a dead letter that is none: %s of %s: %s", l.Subject, l.Trigger, l.Reason)
 			r.v.other++

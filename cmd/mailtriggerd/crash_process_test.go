@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,6 +29,12 @@ const (
 func init() {
 	switch os.Getenv(crashMode) {
 	case modeDaemon:
+		if d, err := time.ParseDuration(os.Getenv("CRASH_MAX_BACKOFF")); err == nil {
+			maxBackoff = d
+		}
+		if path := os.Getenv(gaugeVariable); path != "" {
+			go gauge(path)
+		}
 		main()
 	case modeCommand:
 		if err := crashCommand(); err != nil {
@@ -34,6 +42,25 @@ func init() {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+}
+
+// gaugeVariable names a socket on which the daemon's process says how many
+// goroutines it has.
+const gaugeVariable = "CRASH_GAUGE"
+
+func gauge(path string) {
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		panic(err)
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		fmt.Fprint(c, runtime.NumGoroutine())
+		c.Close()
 	}
 }
 
@@ -68,6 +95,9 @@ func crashCommand() error {
 	}
 	if err := say(); err != nil {
 		return err
+	}
+	if os.Getenv("CRASH_HANG") != "" && l.Attempt == 1 && lengthOf(l.Subject, 10) == 0 {
+		<-make(chan struct{}) // until the daemon has had enough
 	}
 	raw, err := io.ReadAll(os.Stdin)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -24,6 +25,7 @@ import (
 type scenario struct {
 	name     string
 	triggers string // the config's tables of triggers
+	timeout  string // the connection's; "": 20s
 	session  string // more keys of the connection's session
 	options  connectiontest.Options
 	parallel map[string]int // triggers' concurrency, where it is not 1
@@ -71,6 +73,7 @@ type trial struct {
 	disk   string // a small disk that it is on, if any
 	rng    *rand.Rand
 	ending bool // SIGTERM was sent
+	port   int  // of a relay; 0: the server's own
 	srv    *connectiontest.Server
 	hooks  *hookServer
 	ledger *ledger
@@ -112,7 +115,7 @@ const (
 	patience  = 60 * time.Second // how long the daemon may take until it is quiet
 )
 
-func runScenario(t *testing.T, p plannedRun, hooks *hookServer) *verdict {
+func newTrial(t *testing.T, p plannedRun, hooks *hookServer) *trial {
 	r := &trial{
 		plannedRun: &p, t: t, name: fmt.Sprintf("%s-%d", p.scenario.name, p.number), rng: rand.New(rand.NewPCG(p.seed, 1)),
 		hooks: hooks, ledger: newLedger(), lives: make(map[int]*life), died: make(map[int]time.Time), arrived: make(map[string]map[uint32]bool),
@@ -134,31 +137,39 @@ func runScenario(t *testing.T, p plannedRun, hooks *hookServer) *verdict {
 		t.Fatal(err)
 	}
 	r.srv.AddUser(crashUser, "pw")
+	r.state = filepath.Join(r.dir, "state")
 	hooks.join(r)
+	return r
+}
+
+func runScenario(t *testing.T, p plannedRun, hooks *hookServer) *verdict {
+	r := newTrial(t, p, hooks)
 	r.play()
-	hooks.leave(r)
+	r.end()
+	return &r.v
+}
+
+// end judges, and tidies up.
+func (r *trial) end() {
+	r.hooks.leave(r)
 	r.srv.Close()
 	r.judge()
 	r.log.Close()
-	if f := p.scenario.leave; f != nil {
+	if f := r.scenario.leave; f != nil {
 		f(r)
 	}
 	if v := &r.v; v.lost+v.repeated+v.newID+v.other > 0 {
 		keep := r.dir + "-failed"
 		_ = os.Rename(r.dir, keep)
-		t.Errorf("%s, seed %d: %s\n%s", r.name, p.seed, keep, strings.Join(r.complaints[:min(len(r.complaints), 20)], "\n"))
+		r.t.Errorf("%s, seed %d: %s\n%s", r.name, r.seed, keep, strings.Join(r.complaints[:min(len(r.complaints), 20)], "\n"))
 	} else {
 		os.RemoveAll(r.dir)
 	}
-	return &r.v
 }
 
 // play is the run: the first life tells the crash points, then the daemon is
 // killed until it has been often enough, then it is left alone.
 func (r *trial) play() {
-	if r.state == "" {
-		r.state = filepath.Join(r.dir, "state")
-	}
 	if s := r.scenario.setup; s != nil {
 		s(r)
 	}
@@ -349,7 +360,7 @@ func (r *trial) stuck(format string, args ...any) {
 	}
 }
 
-func (r *trial) start(point string) {
+func (r *trial) start(point string, env ...string) {
 	n := len(r.lives) + 1
 	r.wireLeft.Store(-1)
 	if _, left, ok := strings.Cut(point, onTheWire+":"); ok {
@@ -358,7 +369,7 @@ func (r *trial) start(point string) {
 		r.wireLeft.Store(n)
 	}
 	r.alive = startLife(r.t, n, filepath.Join(r.dir, "config.toml"), point, r.log,
-		"CRASH_URL="+r.hooks.url(r, n), "CRASH_LEDGER="+filepath.Join(r.dir, "commands"))
+		append(env, "CRASH_URL="+r.hooks.url(r, n), "CRASH_LEDGER="+filepath.Join(r.dir, "commands"))...)
 	r.process.Store(r.alive.cmd.Process)
 	r.lives[n] = r.alive
 	r.v.lives++
@@ -425,9 +436,14 @@ func (r *trial) placeOfDeath(l *life) string {
 	return name
 }
 
-func (r *trial) writeConfig() {
+// writeConfig writes the config file, and more into it if told so.
+func (r *trial) writeConfig(more ...string) {
 	c := r.srv.Config(crashUser)
-	text := fmt.Sprintf(`state_dir = %q
+	if r.port != 0 {
+		c.Port = r.port
+	}
+	timeout := cmp.Or(r.scenario.timeout, "20s")
+	text := strings.Join(more, "") + fmt.Sprintf(`state_dir = %q
 metrics.listen = ""
 connect_rate = 10000
 [log]
@@ -435,12 +451,12 @@ level = "debug"
 [connection.test]
 address = %q
 port = %d
-timeout = 20
+timeout = %q
 [connection.test.authentication]
 username = %q
 password = "pw"
 [connection.test.encryption]
-`, r.state, c.Address, c.Port, crashUser)
+`, r.state, c.Address, c.Port, timeout, crashUser)
 	if c.Encryption.Protocol == connection.ProtocolNone {
 		text += "protocol = \"none\"\n"
 	} else {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"mailtrigger/connection/connectiontest"
@@ -212,7 +213,32 @@ func deliveryScenarios() []*scenario {
 			name: "stop-and-start", triggers: two, options: clearText, expect: wantTwo, orderly: true, ordered: true,
 			wave: func(r *trial) { r.burst("INBOX", "mail", 10) },
 		},
+		{
+			name: "reload", triggers: two, options: clearText, expect: wantTwo, ordered: true,
+			wave: func(r *trial) {
+				r.burst("INBOX", "mail", 6)
+				if r.alive != nil {
+					reload(r)
+					r.burst("INBOX", "mail", 2)
+				}
+			},
+		},
 		fullDisk(),
+	}
+}
+
+// reload has the running daemon read a changed file, now and then one with a mistake.
+func reload(r *trial) {
+	if r.rng.IntN(4) == 0 {
+		r.writeConfig("this = is a mistake\n")
+		defer r.writeConfig()
+	} else {
+		r.writeConfig(fmt.Sprintf("# change %d\n", r.count("changes")))
+	}
+	_ = r.alive.cmd.Process.Signal(syscall.SIGHUP)
+	select {
+	case <-r.alive.ended:
+	case <-time.After(time.Duration(r.rng.Int64N(int64(20 * time.Millisecond)))):
 	}
 }
 

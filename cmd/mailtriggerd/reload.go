@@ -40,10 +40,15 @@ func (s *engineSlot) DeadLetters() ([]journal.DeadLetter, error) { return s.now.
 func (s *engineSlot) Retry(id string) error                      { return s.now.Load().Retry(id) }
 func (s *engineSlot) Discard(id string) error                    { return s.now.Load().Discard(id) }
 
+// maxBackoff is the longest wait between reconnects; 0 is the default. Tests of
+// many outages shorten it.
+var maxBackoff time.Duration
+
 // build makes dialer and engine of a configuration. What runs already is not touched.
 func (d *daemon) build(cfg *config.Config) (*connection.Dialer, *trigger.Engine, error) {
 	dialer, err := connection.NewDialer(connection.DialerOptions{
 		Log: d.log, Trace: d.metrics.ConnectionTrace(), ConnectRate: cfg.ConnectRate, StateDir: cfg.StateDir, Version: buildVersion().Version,
+		MaxBackoff: maxBackoff,
 	})
 	if err != nil {
 		return nil, nil, err

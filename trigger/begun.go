@@ -1,0 +1,118 @@
+package trigger
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"mailtrigger/trigger/journal"
+)
+
+// begun remembers, across the death of the process, the event ids under which
+// actions were started before their job was in the journal. The message is fetched
+// again then, and gets the same id from the same UID; but a server that changes its
+// UIDs in the meantime would give it another one.
+//
+// Each such start has a slot in a small file, written before by one unsynced write
+// and cleared once the job is in the journal. That survives the death of the
+// process, which is what it is for.
+type begun struct {
+	mu   sync.Mutex
+	file *os.File
+	free []int
+	next int
+	old  map[string]oldStart // of the last runs, by startKey
+}
+
+// An oldStart is a start whose job did not reach the journal.
+type oldStart struct {
+	id   string
+	slot int
+}
+
+// maxBegun is how many starts are remembered; beyond it new ones are not.
+const maxBegun = 4096
+
+// openBegun reads what the last run left. journaled says which events the journal has.
+func openBegun(path string, journaled func(id string) bool) (*begun, error) {
+	b, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("read the marks of actions being started: %w", err)
+	}
+	s := &begun{old: make(map[string]oldStart)}
+	if s.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, fmt.Errorf("open the marks of actions being started: %w", err)
+	}
+	for ; len(b) >= 8 && s.next < maxBegun; b = b[min(len(b), poisonSlot):] {
+		slot := s.next
+		s.next++
+		text, ok := decodeSlot(b[:min(len(b), poisonSlot)])
+		key, id, two := strings.Cut(text, " ")
+		if !ok || !two || journaled(id) {
+			s.clear(slot)
+			continue
+		}
+		s.old[key] = oldStart{id, slot}
+	}
+	return s, nil
+}
+
+// startKey names a trigger's firing on a message by what no change of UIDs changes.
+func startKey(box journal.MailboxKey, hash uint64, trigger string) string {
+	h := sha256.New()
+	for _, s := range []string{box.Host, box.User, box.Mailbox, trigger} {
+		writeString(h, s)
+	}
+	_ = binary.Write(h, binary.BigEndian, hash)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// begin notes that an action of the event is being started. It returns what is to
+// be called once the event's job is in the journal.
+func (s *begun) begin(rec *journal.Job) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slot := s.next
+	switch n := len(s.free); {
+	case n > 0:
+		slot, s.free = s.free[n-1], s.free[:n-1]
+	case s.next < maxBegun:
+		s.next++
+	default:
+		return func() {}
+	}
+	_, _ = s.file.WriteAt(encodeSlot(startKey(rec.Mailbox, rec.IdentityHash, rec.Trigger)+" "+rec.EventID), int64(slot)*poisonSlot)
+	return func() { s.clear(slot) }
+}
+
+// clear frees a slot.
+func (s *begun) clear(slot int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, _ = s.file.WriteAt(make([]byte, 8), int64(slot)*poisonSlot)
+	s.free = append(s.free, slot)
+}
+
+// resume gives a job the id under which it was started in an earlier run, if it
+// was. It returns what is to be called once the job is in the journal; nil if nothing.
+func (s *begun) resume(rec *journal.Job) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.old) == 0 || rec.IdentityHash == 0 {
+		return nil
+	}
+	key := startKey(rec.Mailbox, rec.IdentityHash, rec.Trigger)
+	o, ok := s.old[key]
+	if !ok {
+		return nil
+	}
+	delete(s.old, key) // a message that is alike in all is another one
+	rec.EventID = o.id
+	return func() { s.clear(o.slot) }
+}
+
+func (s *begun) close() error { return s.file.Close() }
