@@ -235,7 +235,9 @@ func reload(r *trial) {
 	} else {
 		r.writeConfig(fmt.Sprintf("# change %d\n", r.count("changes")))
 	}
-	_ = r.alive.cmd.Process.Signal(syscall.SIGHUP)
+	if r.control(func(*controlClient) error { return nil }) == nil { // it listens to signals by now
+		_ = r.alive.cmd.Process.Signal(syscall.SIGHUP)
+	}
 	select {
 	case <-r.alive.ended:
 	case <-time.After(time.Duration(r.rng.Int64N(int64(20 * time.Millisecond)))):
