@@ -40,14 +40,14 @@ func (e *entry) why() string {
 		return note
 	}
 	if e.Encoding == nil {
-		return "no table of it is published that this one could be checked against"
+		return "there is no published table to check one against"
 	}
 	return ""
 }
 
 // notes are what to know about a page, by number.
 var notes = map[int]string{
-	708:   "the letters of ISO 8859-6; what Windows adds at 0x80-0x9F is published nowhere that it could be checked",
+	708:   "the letters of ISO 8859-6; no published table says what Windows adds at 0x80-0x9F",
 	709:   "no published table; .NET does not offer it either",
 	710:   "no published table; .NET does not offer it either",
 	10001: "no published table; mail made on a Mac is labelled shift_jis (932)",

@@ -103,7 +103,7 @@ func TestLookupErrors(t *testing.T) {
 		"":                       `"" names no code page; use a Windows number (1252), a .NET name or an IANA name (windows-1252)`,
 		"?!":                     `"?!" names no code page; use a Windows number (1252), a .NET name or an IANA name (windows-1252)`,
 		"quite something else":   `unknown code page "quite something else"; use a Windows number (1252), a .NET name or an IANA name (windows-1252)`,
-		"20001":                  `code page 20001 (x-cp20001), TCA Taiwan: this code page cannot be read: no table of it is published that this one could be checked against`,
+		"20001":                  `code page 20001 (x-cp20001), TCA Taiwan: this code page cannot be read: there is no published table to check one against`,
 		"x-mac-japanese":         `code page 10001 (x-mac-japanese), Japanese (Mac): this code page cannot be read: no published table; mail made on a Mac is labelled shift_jis (932)`,
 		"710":                    `code page 710, Arabic - Transparent Arabic: this code page cannot be read: no published table; .NET does not offer it either`,
 		strings.Repeat("x", 200): `unknown code page "xxxxxxxxxxxxxxxx"...: names have at most 80 characters`,

@@ -8,33 +8,40 @@ import (
 	"mailtrigger/codepage"
 )
 
+// printCodePages prints the table of code pages: for people with one name of each
+// registry, as JSON with all of them.
 func (c *call) printCodePages() int {
 	all := codepage.All()
 	if c.json {
 		for _, p := range all {
-			row := struct {
-				*codepage.Info
-				Supported bool `json:"supported"`
-			}{p, p.Page != nil}
-			if code := c.printJSON(row); code != exitOK {
+			if code := c.printJSON(p); code != exitOK {
 				return code
 			}
 		}
 		return exitOK
 	}
-	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NUMBER\tNAME\tIANA\tTITLE\tNOTE")
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NUMBER\tNAME\tIANA\tTITLE")
 	for _, p := range all {
-		number, note := "-", p.Why
+		number, title := "-", p.Title
 		if p.Number != 0 {
 			number = fmt.Sprint(p.Number)
 		}
-		if p.Page == nil {
-			note = "not supported: " + note
+		iana := ""
+		if len(p.IANA) > 0 {
+			iana = p.IANA[0]
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", number, orDash(p.DotNet), orDash(strings.Join(p.IANA, " ")), p.Title, note)
+		switch {
+		case p.Page == nil:
+			title += "; not supported: " + p.Why
+		case p.Why != "":
+			title += "; " + p.Why
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", number, orDash(p.Name), orDash(iana), title)
 	}
 	w.Flush()
+	fmt.Fprint(c.stdout, table.String())
 	return exitOK
 }
 
