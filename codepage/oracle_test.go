@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -300,14 +299,14 @@ func TestOracles(t *testing.T) {
 
 // versions names the oracles' programs.
 func versions(t testing.TB) string {
-	out, err := exec.Command("python3", "-c", "import platform; print('python', platform.python_version_tuple()[0] + '.' + platform.python_version_tuple()[1], *platform.libc_ver())").Output()
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("the oracles are missing: python3: %v", err)
-		}
-		t.Skipf("the oracles are missing: python3: %v", err)
+	v, err := oracle.Versions()
+	switch {
+	case err != nil && os.Getenv("CI") == "true":
+		t.Fatal(err)
+	case err != nil:
+		t.Skip(err)
 	}
-	return strings.TrimSpace(string(out))
+	return v
 }
 
 func recordOracles(t *testing.T) {

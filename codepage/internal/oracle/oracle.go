@@ -62,6 +62,16 @@ func Tables(requests []Request) ([]Table, error) {
 	return tables, nil
 }
 
+// Versions names the programs that Tables asks: "python 3.11 glibc 2.36". Tables of other
+// versions may differ.
+func Versions() (string, error) {
+	out, err := exec.Command("python3", "-c", "import platform; print('python', '.'.join(platform.python_version_tuple()[:2]), *platform.libc_ver())").Output()
+	if err != nil {
+		return "", fmt.Errorf("the oracles are missing: python3: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
 // parse reads a line of the script's output.
 func parse(line string) (Table, error) {
 	t := Table{}
