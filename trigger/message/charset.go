@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -11,11 +12,39 @@ import (
 	"mailtrigger/codepage"
 )
 
-// decodeAs decodes bytes of a declared charset by the policy.
+// decodeAs decodes bytes of a header that have a declared charset, by the policy.
 func (r *reader) decodeAs(label string, b []byte) string {
 	s, c := r.opts.Policy.Decode(label, b)
 	r.defects.add(c.Defect)
+	r.mention("a header", c)
 	return valid(s)
+}
+
+// A mention is a choice of page that was not the sender's, and where it was made.
+type mention struct {
+	where string
+	codepage.Choice
+}
+
+// mention remembers a choice that has a defect, the first of each page, a few pages in all.
+func (r *reader) mention(where string, c codepage.Choice) {
+	const most = 4
+	if c.Defect == "" || len(r.mentions) == most ||
+		slices.ContainsFunc(r.mentions, func(m mention) bool { return m.Page == c.Page }) {
+		return
+	}
+	r.mentions = append(r.mentions, mention{where, c})
+}
+
+// withMentions adds to the reason for the text's page what else was read with another.
+func (r *reader) withMentions(p CodePage) CodePage {
+	used := p.Used
+	for _, m := range r.mentions {
+		if m.Page.Name != used {
+			p.Why += "; in " + m.where + " " + m.Page.Name + ": " + m.Why
+		}
+	}
+	return p
 }
 
 // large is from how many bytes on a text is decoded piece by piece. A policy
@@ -34,6 +63,7 @@ func (r *reader) text(label string, data []byte, limit int) (s string, c codepag
 		s, all = decodeLarge(c.Page.Encoding, data, limit)
 	}
 	r.defects.add(c.Defect)
+	r.mention("a text", c)
 	if strings.IndexByte(s, '\n') < 0 {
 		s = strings.ReplaceAll(s, "\u0085", "\n") // NEL, by which mainframes end their lines
 	}
@@ -116,12 +146,14 @@ func pieces(e encoding.Encoding, data []byte, put func(p []byte) bool) {
 	}
 }
 
-// header decodes bytes of a header field, encoded words untouched. Its ASCII
-// stays ASCII, whatever the code page: a page that is no superset of it (EBCDIC,
-// UTF-16) is meant for bodies.
+// header decodes bytes of a header field, encoded words untouched. Raw bytes are
+// taken to be in the charset that the message declares for its body, since one
+// program wrote both. What is ASCII stays ASCII, whatever the code page: a page that is
+// no superset of it (EBCDIC, UTF-16) is meant for bodies.
 func (r *reader) header(b []byte) string {
+	escapes := false
 	if ascii(b) {
-		if bytes.IndexByte(b, 0x1b) < 0 {
+		if escapes = bytes.IndexByte(b, 0x1b) >= 0; !escapes {
 			return string(b)
 		}
 		r.defects.add(DefectHeader8Bit) // ISO-2022 as old mailers wrote it
@@ -132,11 +164,18 @@ func (r *reader) header(b []byte) string {
 		if c := r.opts.Policy; c.Page != nil && !asciiSuperset(c.Page) {
 			r.headerPolicy = codepage.Policy{}
 		}
+		if p, err := codepage.Lookup(r.headerLabel); err != nil || !asciiSuperset(p) {
+			r.headerLabel = ""
+		}
 	}
-	if !utf8.Valid(b) {
+	s, c := r.headerPolicy.Decode(r.headerLabel, b)
+	if escapes || !utf8.Valid(b) {
 		r.defects.add(DefectHeader8Bit)
+		r.mention("a header", c)
 	}
-	s, _ := r.headerPolicy.Decode("", b)
+	if c.Defect == codepage.Undecodable {
+		r.defects.add(c.Defect)
+	}
 	return valid(s)
 }
 

@@ -50,7 +50,7 @@ var Defects = map[string]string{
 	DefectDepthLimit:      "parts were nested deeper than is looked into; the innermost are one attachment",
 	DefectEncodedWord:     "an encoded word (RFC 2047) was malformed or in a place where none may be, and was decoded all the same",
 	DefectFieldRepeated:   "a field that may be there once was repeated; the first counts",
-	DefectHeader8Bit:      "a header field had raw bytes that are not UTF-8, or escapes; they were read with the code page",
+	DefectHeader8Bit:      "a header field had raw bytes that are not UTF-8, or escapes; they were read with the body's charset or the code page",
 	DefectHeaderEnd:       "no empty line stood between a header and its body",
 	DefectHeaderLimit:     "a header had more bytes or fields than are read; the fields beyond were skipped",
 	DefectHeaderLine:      "a header line was no field; it was added to the field before it or skipped",

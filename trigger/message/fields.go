@@ -16,6 +16,10 @@ func (r *reader) top(raw []byte) *walker {
 	s := section{raw: raw, maxSize: MaxHeaderSize, maxFields: MaxHeaderFields, top: true, defects: &r.defects}
 	w.pos = s.read(0)
 	w.fields = s.fields
+	if v, ok := get(s.fields, "Content-Type"); ok {
+		ct := r.parameters(v)
+		r.headerLabel = ct.raw("charset")
+	}
 	r.headers(s.fields)
 	return w
 }

@@ -43,7 +43,8 @@ type Header struct {
 	Value string `json:"value"`
 }
 
-// CodePage says which page the text was read with, and why.
+// CodePage says which page the text was read with, and why. Where header fields or
+// further texts were read with a page that is neither this one nor the declared one, Why says so too.
 type CodePage struct {
 	Used string `json:"used"` // a Page's Name
 	Why  string `json:"why"`
@@ -131,7 +132,9 @@ type reader struct {
 	defects defects
 
 	headerPolicy codepage.Policy // for raw header bytes; see charset.go
+	headerLabel  string          // the charset that the message's own header declares
 	policySet    bool
+	mentions     []mention // of pages that were not the sender's
 
 	budget  budget     // of text
 	texts   []fragment // the message's own text, in order
@@ -169,5 +172,6 @@ func (r *reader) message(size int64) *Message {
 		c := r.opts.Policy.Choose("", nil)
 		m.CodePage = CodePage{c.Page.Name, "no text"}
 	}
+	m.CodePage = r.withMentions(m.CodePage)
 	return m
 }

@@ -22,6 +22,16 @@ type parameters struct {
 	list  []parameter
 }
 
+// raw returns the value of the plain parameter of that name, not decoded, or "".
+func (p *parameters) raw(name string) string {
+	for i := range p.list {
+		if q := &p.list[i]; q.name == name && q.index < 0 && !q.extended {
+			return q.value
+		}
+	}
+	return ""
+}
+
 // parameters takes a MIME field apart (RFC 2045, section 5.1; RFC 2231), with
 // what mailers do to it: no semicolons, no quotes around blanks, quotes that
 // never end, backslashes that are path separators.

@@ -73,6 +73,10 @@ h("word-touches-bracket", "To: =?utf-8?Q?J=C3=B6rg?=<j@example.com>\n", to=[["J�
 h("raw-8bit-everything", "From: Zoë Größe <zoë@exämple.com>\nTo: \"Łódź, Jan\" <jan@example.com>\nSubject: naïve ☕\n", subject="naïve ☕", to=[["Łódź, Jan", "jan@example.com"]], defects=[], **{"from": [["Zoë Größe", "zoë@exämple.com"]]})
 h("raw-1251", "From: Иван <i@example.com>\nSubject: Счёт\n".encode("cp1251"), policy="1251", subject="Счёт", defects=["header-8bit"], **{"from": [["Иван", "i@example.com"]]})
 h("raw-gbk", "From: =?gbk?B?1cXI/Q==?= <z@example.com>\nSubject: 关于发票的通知\n".encode("gbk"), policy="936", subject="关于发票的通知", **{"from": [["张三", "z@example.com"]]})
+h("raw-label-gb2312", "From: 张三 <z@example.com>\nSubject: 关于发票的通知\nMIME-Version: 1.0\nContent-Type: text/plain; charset=gb2312\n".encode("gbk"), subject="关于发票的通知", defects=["header-8bit"], **{"from": [["张三", "z@example.com"]]})
+h("raw-label-koi8", "From: Иван <i@example.com>\nSubject: Счёт на оплату\nMIME-Version: 1.0\nContent-Type: text/plain; charset=\"koi8-r\"\n".encode("koi8-r"), subject="Счёт на оплату", defects=["header-8bit"], **{"from": [["Иван", "i@example.com"]]})
+h("raw-label-ascii", "Subject: Größe\nMIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n".encode("latin-1"), subject="Größe", defects=["header-8bit"])
+h("raw-label-utf16", "Subject: Größe\nMIME-Version: 1.0\nContent-Type: text/html; charset=utf-16\n".encode("latin-1"), subject="Größe", defects=["header-8bit"])
 
 # Addresses.
 h("address-group", "To: Team: a@example.com, Bob <b@example.com>;, c@example.com\nCc: undisclosed-recipients:;\n", to=[["", "a@example.com"], ["Bob", "b@example.com"], ["", "c@example.com"]], cc=[])

@@ -85,6 +85,7 @@ mime("partial", "message/partial; id=x; number=1; total=2", "Subject: part\n\npi
 mime("external-body", "message/external-body; access-type=URL; URL=http://example.com/x", "Content-Type: image/gif\n\n", names=[""])
 mime("flowed-quotes", "text/plain; format=flowed", "> > one \n>> two \n>> three\n> four \nfive\n-- \nsig \nname\n", text="> > one \n>> two three\n> four \nfive\n-- \nsig name\n")
 mime("flowed-stuffed", "text/plain; format=flowed", " From here \non\n  two blanks\n", text="From here on\n two blanks\n")
+mime("part-header-too-long", "multipart/mixed; boundary=o", "--o\n" + "X-Filler: x\n" * 201 + "\nfirst\n--o\n\nsecond\n--o--\n", text="first\nsecond", defects=["header-limit"])
 
 # HTML alone.
 mime("html-entities", "text/html; charset=utf-8", "<p>a &lt;b&gt; &amp;amp; &eacute; &#8364; &#x1F600; &bogus; &copy</p>\n", text="a <b> &amp; é € 😀 &bogus; ©\n")
