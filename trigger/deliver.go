@@ -1,0 +1,236 @@
+package trigger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mailtrigger/connection"
+	"mailtrigger/trigger/crashpoint"
+	"mailtrigger/trigger/journal"
+	"mailtrigger/trigger/message"
+)
+
+// From a batch of messages to jobs in the journal.
+
+// deliver fetches, decodes and matches the messages, which are in the order of
+// their UIDs, journals what is to be done and starts it. Cursors move only over
+// what is in the same batch for the journal.
+func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos []connection.Info, live bool, pushed time.Time) error {
+	release, err := c.takeMemory(ctx, infos)
+	if err != nil {
+		return err
+	}
+	defer func() { release() }()
+	read, err := c.read(ctx, mb, infos, live)
+	if err != nil {
+		return err
+	}
+	batch := &journal.Batch{}
+	var jobs []*job
+	seen := journal.SeenUpdate{Mailbox: c.key}
+	moved := make(map[*feed]bool)
+	for _, info := range infos {
+		m := read[info.UID]
+		decided := false
+		for _, f := range c.feeds {
+			if !f.wants(info.UID, live) {
+				continue
+			}
+			j, ok := c.decide(f, info, m)
+			if !ok {
+				f.full = true
+				continue
+			}
+			decided = true
+			f.pass(info.UID, live)
+			moved[f] = true
+			if j == nil {
+				continue
+			}
+			if j.live, j.pushed = live, pushed; !live {
+				j.setExtra(extraBacklog, "")
+			}
+			if m.raw != nil && c.e.budget.take(int64(len(m.raw))) {
+				j.budget = int64(len(m.raw))
+			}
+			jobs = append(jobs, j)
+			batch.Jobs, batch.Bodies = append(batch.Jobs, j.rec), append(batch.Bodies, m.raw)
+		}
+		delete(c.fails, info.UID)
+		if decided && m != nil && m.hash != 0 {
+			c.e.trace.message(c.conn.Name)
+			seen.Seen = append(seen.Seen, journal.Seen{UID: info.UID, Hash: m.hash})
+			c.state.UIDNext = max(c.state.UIDNext, info.UID+1)
+		}
+	}
+	for f := range moved {
+		batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
+		if !live {
+			c.sayBacklogDone(f)
+		}
+	}
+	if len(seen.Seen) > 0 {
+		batch.Seen = append(batch.Seen, seen)
+		batch.Mailboxes = append(batch.Mailboxes, journal.MailboxUpdate{Mailbox: c.key, State: c.state})
+	}
+	if err := c.send(batch); err != nil {
+		c.takeBack(jobs)
+		return err
+	}
+	if c.pipeline != nil {
+		// The messages stay in memory until they are in the journal.
+		held := release
+		release = func() {}
+		commit := c.pipeline
+		go func() { <-commit.Done(); held() }()
+	}
+	c.newest.add(seen.Seen...)
+	c.hand(jobs)
+	return nil
+}
+
+// takeMemory waits until there is room for the messages in what all mailboxes
+// together may hold in memory. It returns what gives the room back.
+func (c *collector) takeMemory(ctx context.Context, infos []connection.Info) (release func(), err error) {
+	var n int64
+	for _, info := range infos {
+		n += info.Size
+	}
+	n = min(max(n, 1), maxUndecided)
+	if err := c.e.memory.Acquire(ctx, n); err != nil {
+		return nil, err
+	}
+	return func() { c.e.memory.Release(n) }, nil
+}
+
+// takeBack undoes what was done for jobs that the journal did not take. Their
+// messages are read again: the cursors in the journal have not moved.
+func (c *collector) takeBack(jobs []*job) {
+	for _, j := range jobs {
+		j.drop(c.e)
+		j.runner.released(j)
+	}
+	c.settled = false
+}
+
+// hand gives accepted jobs to their runners; dead letters among them are buried.
+func (c *collector) hand(jobs []*job) {
+	for _, j := range jobs {
+		j.accepted = c.pipeline
+		j.whenJournaled(j.journaled)
+		c.join(j)
+	}
+	for _, j := range jobs {
+		if reason := j.rec.Extra[unread]; reason != "" {
+			j.skipWaiting()
+			c.e.bury(j.rec, reason)
+			j.drop(c.e)
+			j.runner.released(j)
+			c.leave(j, reason)
+			continue
+		}
+		if j.budget == 0 {
+			j.raw, j.msg = nil, nil // read back from the journal when its turn comes
+		}
+		j.runner.queue(j)
+	}
+}
+
+// send hands a batch to the journal. At most one batch is under way while the
+// next is fetched.
+func (c *collector) send(batch *journal.Batch) error {
+	if len(batch.Jobs)+len(batch.Cursors)+len(batch.Mailboxes)+len(batch.Seen) == 0 {
+		return nil
+	}
+	if c.pipeline != nil {
+		if err := c.pipeline.Wait(c.e.stopping); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+	}
+	crashpoint.Hit("engine.accept.ready")
+	commit := c.e.store.Accept(batch)
+	if err := commit.Err(); err != nil { // refused at once
+		return fmt.Errorf("journal: %w", err)
+	}
+	c.pipeline = commit
+	return nil
+}
+
+// commit sends a batch and waits until it is in the journal.
+func (c *collector) commit(ctx context.Context, batch *journal.Batch) error {
+	if err := c.send(batch); err != nil {
+		return err
+	}
+	if c.pipeline == nil {
+		return nil
+	}
+	if err := c.pipeline.Wait(ctx); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// unread is the key of Job.Extra under which a message that was not read says why.
+const unread = "unread"
+
+// decide matches a message against one trigger. It returns the job, nil if there
+// is nothing to do, or false if the trigger's queue is full.
+func (c *collector) decide(f *feed, info connection.Info, m *mail) (*job, bool) {
+	if m == nil {
+		return nil, true // expunged before it could be read
+	}
+	r := f.runner.rule
+	var plan []journal.ActionState
+	var matched bool
+	var groups map[string]string
+	msg := m.decode(c, f)
+	problem := m.problem
+	switch {
+	case problem != "":
+		plan, matched = r.plan(true), true
+	case m.raw == nil && info.Size > int64(r.cfg.MaxSize) && r.mayPlan(msg):
+		plan, matched = r.plan(true), true
+		problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s; raise it and retry the dead letter", info.Size, r.cfg.MaxSize)
+	case m.raw == nil:
+		plan, matched, groups = r.plan(false), false, nil
+	case info.Size > int64(r.cfg.MaxSize):
+		if plan, matched, groups = r.decide(msg); plan != nil {
+			problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s; raise it and retry the dead letter", info.Size, r.cfg.MaxSize)
+		}
+	default:
+		plan, matched, groups = r.decide(msg)
+	}
+	if len(plan) > 0 && c.e.own.hasFired(c.key, m.hash, r.cfg.Name) {
+		c.e.trace.suppressed(r.cfg.Name, "own_move")
+		c.log.Debug("the trigger fired on this message before the daemon moved it here", "trigger", r.cfg.Name, "uid", info.UID)
+		return nil, true
+	}
+	if len(plan) > 0 && !f.runner.reserve(c, info.Size) {
+		return nil, false
+	}
+	if matched {
+		c.e.trace.match(r.cfg.Name, c.e.now())
+	}
+	if len(plan) == 0 {
+		return nil, true
+	}
+	rec := &journal.Job{
+		Trigger: r.cfg.Name, Connection: f.conn.Name, Mailbox: c.key, Kind: "message",
+		EventID:     eventID(c.key, c.state.UIDValidity, info.UID, m.info.InternalDate, info.Size, r.cfg.Name),
+		UIDValidity: c.state.UIDValidity, UID: info.UID, InternalDate: m.info.InternalDate, Size: info.Size,
+		MessageID: msg.MessageID, Subject: cut(msg.Subject, 200), From: firstAddress(msg.From), IdentityHash: m.hash,
+		Accepted: c.e.now(), Actions: plan, Match: groups,
+	}
+	if problem != "" {
+		rec.Extra = map[string]string{unread: problem}
+	}
+	return &job{rec: rec, runner: f.runner, policy: f.policy, raw: m.raw, msg: msg, journaled: c.e.begun.resume(rec)}, true
+}
+
+func firstAddress(list []message.Address) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return cut(list[0].Address, 200)
+}
