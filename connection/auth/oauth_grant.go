@@ -32,9 +32,9 @@ func (t *tokens) fetch(ctx context.Context) (*oauth2.Token, string, error) {
 // refresh uses the stored refresh token (RFC 6749 section 6), and stores the new
 // one if the server gives one in its place.
 func (t *tokens) refresh(ctx context.Context, secret setting.Secret) (*oauth2.Token, string, error) {
-	release, err := t.store.lock(ctx)
+	release, err := lockFile(ctx, t.store.path)
 	if err != nil {
-		return nil, "", &Error{Text: "another connection is renewing the same refresh token", Err: err}
+		return nil, "", &Error{Text: "another connection or process is renewing the same refresh token", Hint: "it is tried again", Err: err}
 	}
 	defer release()
 	refresh, err := t.store.load()
@@ -205,7 +205,7 @@ func (t *tokens) explain(err error, secrets ...setting.Secret) error {
 	case "invalid_scope", "unsupported_grant_type", "invalid_request", "invalid_resource", "access_denied":
 		return &Error{Text: reason, Hint: "check oauth2.grant, scopes, tenant, and what the application may do", Permanent: true, Err: cause}
 	}
-	e := &Error{Text: reason, Err: cause}
+	e := &Error{Text: reason, Hint: "the authorization server has a problem of its own; it is tried again", Err: cause}
 	if status/100 == 4 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout || status/100 == 3 {
 		e.Hint = "check oauth2.token_url"
 	}

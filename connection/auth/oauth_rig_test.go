@@ -382,3 +382,24 @@ func TestRigOAuthFaults(t *testing.T) {
 		}
 	})
 }
+
+// TestRigRotationByMany: many Authenticators, as if in processes of their own,
+// share one file of refresh tokens that are good once.
+func TestRigRotationByMany(t *testing.T) {
+	control(t, "rotate", "1")
+	dir := consented(t, "office")
+	_, before := requests(t)
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			a := newAuthenticator(t, rigOAuth2(t, "refresh_token"), Options{Connection: "office", StateDir: dir})
+			if _, err := a.tokens.get(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if _, after := requests(t); after != before {
+		t.Errorf("%d refresh tokens were used twice", after-before)
+	}
+}

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"net/url"
@@ -129,19 +128,4 @@ func (s *store) save(token string) (err error) {
 		return err
 	}
 	return syncDir(dir)
-}
-
-// locks has one lock a file, for connections that share one.
-var locks sync.Map // path -> chan struct{}
-
-// lock keeps others of this process from using the refresh token meanwhile.
-func (s *store) lock(ctx context.Context) (release func(), err error) {
-	v, _ := locks.LoadOrStore(s.path, make(chan struct{}, 1))
-	c := v.(chan struct{})
-	select {
-	case c <- struct{}{}:
-		return func() { <-c }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

@@ -22,7 +22,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -171,7 +170,7 @@ func freePorts(t testing.TB) (base int, lock *os.File) {
 		if err != nil {
 			continue
 		}
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil && allFree(base, width) {
+		if take(f) && allFree(base, width) {
 			return base, f
 		}
 		f.Close()
