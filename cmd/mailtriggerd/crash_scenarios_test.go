@@ -229,15 +229,16 @@ func deliveryScenarios() []*scenario {
 
 // reload has the running daemon read a changed file, now and then one with a mistake.
 func reload(r *trial) {
+	if r.control(func(*controlClient) error { return nil }) != nil {
+		return // it has not read the file yet, and listens to no signal
+	}
 	if r.rng.IntN(4) == 0 {
 		r.writeConfig("this = is a mistake\n")
 		defer r.writeConfig()
 	} else {
 		r.writeConfig(fmt.Sprintf("# change %d\n", r.count("changes")))
 	}
-	if r.control(func(*controlClient) error { return nil }) == nil { // it listens to signals by now
-		_ = r.alive.cmd.Process.Signal(syscall.SIGHUP)
-	}
+	_ = r.alive.cmd.Process.Signal(syscall.SIGHUP)
 	select {
 	case <-r.alive.ended:
 	case <-time.After(time.Duration(r.rng.Int64N(int64(20 * time.Millisecond)))):

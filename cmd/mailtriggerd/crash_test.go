@@ -73,6 +73,42 @@ func TestCrash(t *testing.T) {
 	fmt.Printf("crashes=%d lost=%d repeated_outside=%d new_id=%d seed=%d\n", tally.crashes(), lost, repeated, newID, seed)
 }
 
+// TestCrashEverywhere kills the daemon once at each hit of a few scenarios, one
+// after the other, and lets it go on.
+func TestCrashEverywhere(t *testing.T) {
+	if !crashpoint.Enabled {
+		t.Skip("built without crash points: add -tags crashpoints")
+	}
+	if testing.Short() || raceEnabled {
+		t.Skip("takes a while")
+	}
+	hooks := newHookServer(t)
+	work := make(chan plannedRun)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for p := range work {
+				if v := runScenario(t, p, hooks); v.lost+v.repeated+v.newID+v.other > 0 {
+					t.Errorf("%s, killed at %s: the promise was broken", p.scenario.name, p.scenario.points(nil))
+				}
+			}
+		})
+	}
+	for _, s := range scenarios() {
+		if !slices.Contains([]string{"two-movers", "own-move", "move-chain"}, s.name) {
+			continue
+		}
+		for hit := range 36 {
+			once := *s
+			once.points = func(*trial) string { return fmt.Sprintf("#%d", hit+12) } // before it is the start
+			once.wave = func(r *trial) { r.post("INBOX", "mail", 0) }
+			work <- plannedRun{scenario: &once, number: 1000 + hit, crashes: 2, seed: uint64(hit)}
+		}
+	}
+	close(work)
+	wg.Wait()
+}
+
 func chosenScenarios(t *testing.T) []*scenario {
 	list := scenarios()
 	if *onlyFlag == "" {
