@@ -7,51 +7,29 @@ import (
 	"errors"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+
+	"mailtrigger/connection/connectiontest/rigtest"
 )
-
-// These tests need Dovecot of the rig:
-//
-//	eval "$(../testdata/rig/rig start main | sed 's/^/export /')"
-
-func rigEnv(t testing.TB, name string) string {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("$%s is not set: the rig is not running", name)
-		}
-		t.Skipf("$%s is not set: start the rig (see the top of this file)", name)
-	}
-	return v
-}
-
-func rig(t testing.TB, args ...string) {
-	t.Helper()
-	if out, err := exec.Command("../testdata/rig/rig", args...).CombinedOutput(); err != nil {
-		t.Fatalf("rig %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-}
 
 // dovecot connects to the rig's server and logs u3 in, whose mailbox it selects.
 func dovecot(t testing.TB, mailbox string) (*Link, Known) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testWait)
 	defer cancel()
-	pem, err := os.ReadFile(rigEnv(t, "RIG_CA"))
+	pem, err := os.ReadFile(rigtest.Setting(t, "RIG_CA"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	cfg := &tls.Config{RootCAs: roots, ServerName: "localhost"}
-	tcp, err := net.Dial("tcp", net.JoinHostPort(rigEnv(t, "RIG_MAIN_REMOTE_HOST"), rigEnv(t, "RIG_MAIN_IMAP")))
+	tcp, err := net.Dial("tcp", net.JoinHostPort(rigtest.Setting(t, "RIG_MAIN_REMOTE_HOST"), rigtest.Setting(t, "RIG_MAIN_IMAP")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +101,7 @@ func TestDovecotPush(t *testing.T) {
 			for range 3 * i {
 				<-proof // it renews IDLE, and rechecks
 			}
-			rig(t, "deliver", "-u", "u3", "-m", mailbox, "-S", "wire test")
+			rigtest.Run(t, "deliver", "-u", "u3", "-m", mailbox, "-S", "wire test")
 			w := await(t, p, woken)
 			if w.Reason != Pushed && w.Reason != Rechecked {
 				t.Fatal(w.Reason, w.Err)
@@ -148,7 +126,7 @@ func TestDovecotRecreated(t *testing.T) {
 		woken := make(chan Wake, 1)
 		p := k.Park(l, o, func(w Wake) { woken <- w })
 		<-proof
-		rig(t, "fault", "recreate", "main", "u3", mailbox)
+		rigtest.Run(t, "fault", "recreate", "main", "u3", mailbox)
 		w := await(t, p, woken)
 		t.Logf("woken: %v, seen %v, known %v, %v", w.Reason, w.Seen, known, w.Err)
 		if w.Reason == Interrupted || w.Reason == Rechecked && w.Seen.UIDValidity == known.UIDValidity {
@@ -161,8 +139,8 @@ func TestDovecotRecreated(t *testing.T) {
 func TestDovecotFrozen(t *testing.T) {
 	loops(t, func(t *testing.T, k *Parker) {
 		l, _ := dovecot(t, "INBOX")
-		rig(t, "fault", "freeze", "main")
-		defer rig(t, "fault", "thaw", "main")
+		rigtest.Run(t, "fault", "freeze", "main")
+		defer rigtest.Run(t, "fault", "thaw", "main")
 		start := time.Now()
 		w := park(t, k, l, ParkOptions{Idle: true, Refresh: 200 * time.Millisecond, Timeout: 300 * time.Millisecond})
 		expect(t, w, Ended)
@@ -182,7 +160,7 @@ func TestDovecotKicked(t *testing.T) {
 		woken := make(chan Wake, 1)
 		p := k.Park(l, o, func(w Wake) { woken <- w })
 		<-proof
-		rig(t, "fault", "kick", "main", "u3")
+		rigtest.Run(t, "fault", "kick", "main", "u3")
 		w := await(t, p, woken)
 		expect(t, w, Ended)
 		t.Log(w.Err)

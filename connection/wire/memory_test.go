@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"mailtrigger/connection/connectiontest/rigtest"
 	"net"
 	"os"
 	"os/exec"
@@ -143,7 +144,7 @@ func resident() int64 {
 // TestMain is a server for BenchmarkParked, if asked to.
 func TestMain(m *testing.M) {
 	if os.Getenv("WIRE_TEST_SERVER") == "" {
-		os.Exit(m.Run())
+		os.Exit(rigtest.Main(m))
 	}
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{testCert()}})
 	if err != nil {
