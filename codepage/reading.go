@@ -119,6 +119,17 @@ var latin = []*Page{
 // valid UTF-8 once in some hundred mails, five hardly ever.
 const provesUTF8 = 5
 
+// apart are the pages of one byte whose letters are nearly all above 0xBF: words in them have no
+// bytes that continue UTF-8, so that fewer characters prove it. doubled are those of two bytes
+// a character whose common leads begin nothing in UTF-8, so that two of three bytes do.
+var (
+	apart = []*Page{
+		numbered(1251), numbered(20866), numbered(21866), numbered(1253), numbered(28597),
+		numbered(1255), numbered(28598), numbered(38598), numbered(1256),
+	}
+	doubled = []*Page{numbered(932), numbered(949), numbered(51949), numbered(20949), numbered(950), numbered(51932), numbered(20932)}
+)
+
 // isUTF8 says that data is UTF-8, whatever the page stated for it, which reads it as r.
 func isUTF8(stated *Page, r reading, data []byte) bool {
 	n, bad := countUTF8(data)
@@ -133,6 +144,10 @@ func isUTF8(stated *Page, r reading, data []byte) bool {
 		return true
 	case stated == gbkPage || stated.Number == 20936 || stated.Number == 51936:
 		return n >= provesUTF8 || !isEUC(data)
+	case slices.Contains(apart, stated):
+		return n >= 3
+	case slices.Contains(doubled, stated):
+		return n >= provesUTF8 || n >= 2 && bytes.IndexFunc(data, func(r rune) bool { return r >= utf8.RuneSelf && r < 0x800 }) < 0
 	}
 	return n >= provesUTF8
 }

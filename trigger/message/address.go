@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"strings"
 )
 
@@ -21,9 +22,9 @@ type addressParser struct {
 	i    int
 	list []Address
 
-	name     strings.Builder // the phrase before the angle bracket, or all of the address
-	comment  string          // the first comment
-	angle    string          // what the angle brackets hold
+	name     []byte // the phrase before the angle bracket, or all of the address
+	comment  string // the first comment
+	angle    string // what the angle brackets hold
 	hasAngle bool
 	quoted   bool // the phrase has a quoted string
 	group    bool
@@ -46,9 +47,9 @@ func (p *addressParser) parse() {
 			p.group = false
 		case ':':
 			p.i++
-			if p.group || p.hasAngle || strings.Contains(p.name.String(), "@") {
+			if p.group || p.hasAngle || bytes.IndexByte(p.name, '@') >= 0 {
 				p.defects.add(DefectAddress)
-				p.name.WriteByte(c)
+				p.name = append(p.name, c)
 				continue
 			}
 			p.group = true
@@ -70,18 +71,18 @@ func (p *addressParser) parse() {
 			if n < 0 || p.s[p.i+n] != ']' {
 				n = 0
 			}
-			p.name.WriteString(p.s[p.i : p.i+n+1])
+			p.name = append(p.name, p.s[p.i:p.i+n+1]...)
 			p.i += n + 1
 		default:
 			if strings.HasPrefix(p.s[p.i:], "=?") {
 				scan := wordScanner{s: p.s[p.i:min(len(p.s), p.i+2000)], tail: -1}
 				if w, ok := scan.word(0); ok && !strings.ContainsAny(w.text, "<>") {
-					p.name.WriteString(p.s[p.i : p.i+w.end])
+					p.name = append(p.name, p.s[p.i:p.i+w.end]...)
 					p.i += w.end
 					continue
 				}
 			}
-			p.name.WriteByte(c)
+			p.name = append(p.name, c)
 			p.i++
 		}
 	}
@@ -100,9 +101,9 @@ func (p *addressParser) quote() {
 			text := p.s[begin:i]
 			// An address may itself be quoted: "a b"@example.com.
 			if i+1 < len(p.s) && p.s[i+1] == '@' {
-				p.name.WriteString(p.s[begin-1 : i+1])
+				p.name = append(p.name, p.s[begin-1:i+1]...)
 			} else {
-				p.name.WriteString(unquote(text))
+				p.name = append(p.name, unquote(text)...)
 			}
 			p.quoted = true
 			p.i = i + 1
@@ -144,7 +145,7 @@ func (p *addressParser) parenthesis() {
 					p.comment = unquote(strings.TrimSpace(p.s[p.i+1 : i]))
 				}
 				p.i = i + 1
-				p.name.WriteByte(' ')
+				p.name = append(p.name, ' ')
 				return
 			}
 		}
@@ -179,11 +180,25 @@ func (p *addressParser) bracket() {
 }
 
 func (p *addressParser) pending() bool {
-	return p.hasAngle || p.comment != "" || strings.TrimSpace(p.name.String()) != ""
+	return p.hasAngle || p.comment != "" || len(bytes.TrimSpace(p.name)) > 0
+}
+
+// oneBlank makes each run of blanks in b one, in place, and none at its ends.
+func oneBlank(b []byte) []byte {
+	b = bytes.TrimSpace(b)
+	out := b[:0]
+	for _, c := range b {
+		if c != ' ' && (c < '\t' || c > '\r') {
+			out = append(out, c)
+		} else if out[len(out)-1] != ' ' {
+			out = append(out, ' ')
+		}
+	}
+	return out
 }
 
 func (p *addressParser) reset() {
-	p.name.Reset()
+	p.name = p.name[:0]
 	p.comment, p.angle, p.hasAngle, p.quoted = "", "", false, false
 }
 
@@ -197,7 +212,7 @@ func (p *addressParser) end(comma bool) {
 		p.defects.add(DefectAddressLimit)
 		return
 	}
-	phrase := strings.Join(strings.Fields(p.name.String()), " ")
+	phrase := string(oneBlank(p.name))
 	a, half := Address{}, false
 	switch {
 	case p.hasAngle:

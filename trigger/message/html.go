@@ -3,6 +3,7 @@ package message
 import (
 	"html"
 	"strings"
+	"unicode/utf8"
 )
 
 // htmlText makes readable text of HTML, for mail that has no other. It is no
@@ -45,9 +46,26 @@ type htmlWriter struct {
 
 // text writes what stands between two tags.
 func (w *htmlWriter) text(s string) {
-	if strings.IndexByte(s, '&') >= 0 {
-		s = html.UnescapeString(s)
+	// A long text is unescaped in pieces: what that takes is used again.
+	const piece, longest = 32 << 10, 40
+	for strings.IndexByte(s, '&') >= 0 && w.out.Len() <= MaxText {
+		n := len(s)
+		if n > piece {
+			if n = strings.LastIndexByte(s[:piece], '&'); n < piece-longest {
+				n = piece
+				for !utf8.RuneStart(s[n]) {
+					n--
+				}
+			}
+		}
+		w.unescaped(html.UnescapeString(s[:n]))
+		s = s[n:]
 	}
+	w.unescaped(s)
+}
+
+// unescaped writes text without entities.
+func (w *htmlWriter) unescaped(s string) {
 	if w.pre > 0 {
 		for line := range strings.Lines(s) {
 			text := strings.TrimSuffix(line, "\n")

@@ -252,6 +252,13 @@ func join(fragments []fragment) (plain, html string) {
 		return fragments[0].plain, fragments[0].html
 	}
 	var p, h strings.Builder
+	plains, htmls := 0, 0
+	for _, f := range fragments {
+		plains += len(f.plain) + len("\n")
+		htmls += len(f.html) + len("\n")
+	}
+	p.Grow(plains)
+	h.Grow(htmls)
 	for _, f := range fragments {
 		glue(&p, f.plain)
 		glue(&h, f.html)

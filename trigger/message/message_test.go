@@ -205,3 +205,14 @@ func TestAllocation(t *testing.T) {
 		}
 	}
 }
+
+// A long text with entities is unescaped in pieces: what is cut there is whole again.
+func TestHTMLEntitiesInPieces(t *testing.T) {
+	for shift := range 45 {
+		unit := "ä&amp;b&CounterClockwiseContourIntegral; c"
+		got := htmlText("<p>" + strings.Repeat("x", shift) + strings.Repeat(unit, 2000))
+		if want := strings.Repeat("x", shift) + strings.Repeat("ä&b∳ c", 2000) + "\n"; got != want {
+			t.Fatalf("shifted by %d: %d bytes, want %d", shift, len(got), len(want))
+		}
+	}
+}

@@ -160,8 +160,11 @@ func (r *rtfReader) control() {
 	r.s = r.s[n:]
 	for n = 0; n < len(r.s) && n < 10 && (r.s[n] >= '0' && r.s[n] <= '9' || n == 0 && r.s[n] == '-'); n++ {
 	}
-	number, err := strconv.Atoi(r.s[:n])
-	given := err == nil
+	number, given := 0, false
+	if n > 0 {
+		v, err := strconv.Atoi(r.s[:n])
+		number, given = v, err == nil
+	}
 	r.s = strings.TrimPrefix(r.s[n:], " ")
 	switch word {
 	case "par", "line", "row", "sect", "page":
