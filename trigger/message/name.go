@@ -8,11 +8,11 @@ import (
 
 // maxSafeName is how many bytes SafeName's result has at most: file systems
 // end at 255, and who saves a file may have to add a number or a suffix.
-const maxSafeName = 200
+const maxSafeName = 199
 
 // SafeName makes a file name of any text that is good on every file system: no
 // path, no control, invisible or reserved character, no name that Windows keeps
-// for itself, no dot or blank at its ends, at most 200 bytes with the extension
+// for itself, no dot or blank at its ends, at most 199 bytes with the extension
 // kept, never empty. It is idempotent. Different names may become the same.
 func SafeName(name string) string {
 	name = strings.ToValidUTF8(name, "_")
@@ -23,11 +23,10 @@ func SafeName(name string) string {
 	}
 	name = strings.Map(safeRune, name)
 	name = strings.Join(strings.Fields(name), " ")
-	name = strings.Trim(shorten(trimName(name)), " ")
-	name = trimName(name)
-	if reserved(name) {
+	if name = trimName(name); reserved(name) {
 		name = "_" + name
 	}
+	name = trimName(shorten(name))
 	if name == "" {
 		return "attachment"
 	}
@@ -58,14 +57,14 @@ func trimName(s string) string {
 
 // shorten cuts a name to its limit, on a character's border, in front of the extension.
 func shorten(s string) string {
-	if len(s) <= maxSafeName-1 { // one for the reserved names' underscore
+	if len(s) <= maxSafeName {
 		return s
 	}
 	ext := ""
 	if i := strings.LastIndexByte(s, '.'); i > 0 && len(s)-i <= 20 {
 		ext = s[i:]
 	}
-	s, _ = cut(s, maxSafeName-1-len(ext))
+	s, _ = cut(s, maxSafeName-len(ext))
 	return strings.TrimRight(s, ". ") + ext
 }
 
