@@ -26,7 +26,7 @@ var chaosFlag = flag.Duration("chaos", 0, "TestChaos: for how long; 0: a few sec
 //
 //	go test ./cmd/mailtriggerd -run TestChaos -chaos 10m -seed 1 -v
 func TestChaos(t *testing.T) {
-	length, seed := cmp.Or(*chaosFlag, 4*time.Second), cmp.Or(*seedFlag, 1)
+	length, seed := cmp.Or(*chaosFlag, 3*time.Second), cmp.Or(*seedFlag, 1)
 	boxes := []string{"INBOX", "Archive", "Trash"}
 	s := &scenario{
 		name: "chaos", timeout: "2s", session: "idle_refresh = \"1s\"\nmax_connections = 12",
@@ -34,7 +34,7 @@ func TestChaos(t *testing.T) {
 		triggers: aTrigger("one", `mailboxes = ["INBOX", "Archive", "Trash"]`, aHook("hook", "")) +
 			aTrigger("two", "concurrency = 4", anAction("exec", "exec", `command = ["@SELF@"]
 stdin = "raw"
-timeout = "1s"
+timeout = "4s"
 env = {`+crashMode+` = "`+modeCommand+`", CRASH_HANG = "1"}
 pass_env = ["CRASH_LIFE", "CRASH_LEDGER"]`), anAction("move", "move", "mailbox = \"Done\"\ncreate = true")),
 		copies:   []string{"Done"},
@@ -62,7 +62,7 @@ pass_env = ["CRASH_LIFE", "CRASH_LEDGER"]`), anAction("move", "move", "mailbox =
 			return 200
 		},
 	}
-	s.triggers = strings.Replace(s.triggers, `timeout = "20s"`, `timeout = "1s"`, 1)
+	s.triggers = strings.Replace(s.triggers, `timeout = "20s"`, `timeout = "4s"`, 1)
 	r := newTrial(t, plannedRun{scenario: s, seed: seed}, newHookServer(t))
 	relay := newRelay(t, r.srv.Addr(), seed)
 	r.port = relay.port

@@ -28,7 +28,7 @@ import (
 //
 //	go test -tags crashpoints ./cmd/mailtriggerd -run TestCrash -crashes 10000 -seed 1 -v
 var (
-	crashFlag   = flag.Int("crashes", 0, "TestCrash: how often to kill the daemon; 0: once or twice a scenario")
+	crashFlag   = flag.Int("crashes", 0, "TestCrash: how often to kill the daemon; 0: a few times")
 	seedFlag    = flag.Uint64("seed", 0, "TestCrash, TestChaos: the seed of all that is chosen; 0: 1")
 	workersFlag = flag.Int("workers", 0, "TestCrash: runs at once; 0: as many as there are processors")
 	onlyFlag    = flag.String("scenarios", "", "TestCrash: the scenarios to run, separated by commas; empty: all")
@@ -44,7 +44,7 @@ func TestCrash(t *testing.T) {
 	if total == 0 {
 		total = 2 * len(list)
 		if raceEnabled || testing.Short() {
-			total = len(list) / 2
+			total = len(list) / 6
 		}
 	}
 	workers := cmp.Or(*workersFlag, runtime.GOMAXPROCS(0))
