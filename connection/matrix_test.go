@@ -394,3 +394,34 @@ func TestMatrixWatch(t *testing.T) {
 		}
 	}
 }
+
+// A proxy that dies takes the session along; the watch says what it is, and comes
+// back with it.
+func TestMatrixProxyDies(t *testing.T) {
+	startMatrix(t)
+	for name, unit := range map[string]string{"socks5, password (microsocks)": "microsocks", "http, ntlm (squid)": "squid-ntlm", "https (stunnel)": "tlsproxy"} {
+		t.Run(unit, func(t *testing.T) {
+			r := routes[slices.IndexFunc(routes, func(r route) bool { return r.name == name })]
+			d := newDialer(t, connection.DialerOptions{MaxBackoff: time.Second})
+			w := newRigWatcher()
+			watch := d.Watch(valid(t, newConfig(t, row{r, servers[1], "auto"}, "carol")), "INBOX", w.look)
+			defer watch.Close(context.Background())
+			w.begin(t)
+			waitState(t, watch, connection.StateParked)
+			rigtest.Run(t, "fault", "kill9", unit)
+			t.Cleanup(func() { rigtest.Run(t, "start", unit) })
+			deadline := time.After(patience)
+			for e := watch.Status().LastError; e == nil || e.Stage != "proxy" || e.Hint == ""; e = watch.Status().LastError {
+				select {
+				case <-deadline:
+					t.Fatalf("the error is %v", e)
+				case <-time.Tick(time.Millisecond):
+				}
+			}
+			t.Log(watch.Status().LastError)
+			rigtest.Run(t, "start", unit)
+			rigtest.Run(t, "deliver", "-u", "carol")
+			w.expect(t, 1)
+		})
+	}
+}
