@@ -159,6 +159,8 @@ func closedPort(t *testing.T) int {
 // and no secret.
 func TestMatrixFaults(t *testing.T) {
 	startMatrix(t)
+	all := newTogether(t)
+	defer all.end()
 	turn := 0
 	for _, f := range faults() {
 		on := f.routes
@@ -204,12 +206,12 @@ func TestMatrixFaults(t *testing.T) {
 					}
 				}
 			}
-			t.Run(f.name+"/"+r.name, func(t *testing.T) {
-				if !f.setenv {
-					t.Parallel()
-				}
-				check(t)
-			})
+			if f.setenv {
+				all.end() // the environment is everybody's
+				t.Run(f.name+"/"+r.name, check)
+				continue
+			}
+			all.run(f.name+"/"+r.name, check)
 		}
 		turn++
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -275,13 +276,36 @@ func names(steps []connection.Step) string {
 	return strings.Join(names, " ")
 }
 
+// together runs subtests that wait for servers rather than compute, more of them
+// at once than t.Parallel does.
+type together struct {
+	t     *testing.T
+	limit chan struct{}
+	wait  sync.WaitGroup
+}
+
+// newTogether returns a together for t, which must call end before it returns.
+func newTogether(t *testing.T) *together { return &together{t: t, limit: make(chan struct{}, 16)} }
+
+func (g *together) run(name string, f func(t *testing.T)) {
+	g.limit <- struct{}{}
+	g.wait.Go(func() {
+		defer func() { <-g.limit }()
+		g.t.Run(name, f)
+	})
+}
+
+// end waits for all that run.
+func (g *together) end() { g.wait.Wait() }
+
 // Every proxy with every encryption, every proxy with every mechanism, every
 // encryption with every mechanism.
 func TestMatrix(t *testing.T) {
 	startMatrix(t)
+	all := newTogether(t)
+	defer all.end()
 	for _, r := range covering() {
-		t.Run(r.String(), func(t *testing.T) {
-			t.Parallel()
+		all.run(r.String(), func(t *testing.T) {
 			cfg := valid(t, newConfig(t, r, "alice"))
 			steps := newDialer(t, connection.DialerOptions{}).Check(context.Background(), cfg, nil, nil)
 			if got := names(steps); got != allSteps {

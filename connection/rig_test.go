@@ -2,7 +2,6 @@ package connection_test
 
 import (
 	"context"
-	"flag"
 	"os"
 	"strconv"
 	"strings"
@@ -15,13 +14,7 @@ import (
 	"mailtrigger/connection/wire"
 )
 
-func TestMain(m *testing.M) {
-	// What runs in parallel here waits for servers; it does not compute.
-	if err := flag.Set("test.parallel", "24"); err != nil {
-		panic(err)
-	}
-	os.Exit(rigtest.Main(m))
-}
+func TestMain(m *testing.M) { os.Exit(rigtest.Main(m)) }
 
 // rigEnv returns a setting of the rig of real servers (testdata/rig), which each
 // test process has for itself, so that frozen servers trouble nobody else.
