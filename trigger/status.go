@@ -39,6 +39,8 @@ func (e *Engine) Watches() []connection.Status {
 	for _, c := range collectors {
 		if w := c.watch.Load(); w != nil {
 			out = append(out, w.Status())
+		} else { // about to be started
+			out = append(out, connection.Status{Connection: c.conn.Name, Mailbox: c.key.Mailbox, State: connection.StateConnecting})
 		}
 	}
 	return out
