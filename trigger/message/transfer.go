@@ -309,6 +309,11 @@ func (d *qpDecoder) next(dst []byte) []byte {
 		for budget := step; budget > 0 && len(d.src) > 0; {
 			line := d.src
 			whole := true
+			if line[0] == '=' && len(line) > 1 && line[1] == '\n' { // nothing but a soft line break, maybe many
+				d.src = line[2:]
+				budget -= 2
+				continue
+			}
 			if i := bytes.IndexByte(line[:min(len(line), step)], '\n'); i >= 0 {
 				line = line[:i+1]
 			} else if len(line) > step {
