@@ -55,8 +55,7 @@ type lent struct {
 // Next nor Close of go-imap's command: they read the literal on, while go-imap's
 // own goroutine looks at the same buffer.
 func (l *Link) Lend(greeting string) net.Conn {
-	c := &lent{link: l, mute: l.scan.midway()}
-	l.scan.numbers = nil
+	c := &lent{link: l}
 	if greeting != "" {
 		c.greeted.Store(true)
 		c.out = append([]byte(clean([]byte(greeting), len(greeting))), "\r\n"...)
@@ -64,6 +63,8 @@ func (l *Link) Lend(greeting string) net.Conn {
 	l.mu.Lock()
 	err := l.taken()
 	if err == nil {
+		// Only now is the scanner ours to look at.
+		c.mute, l.scan.numbers = l.scan.midway(), nil
 		l.lent = c
 	}
 	l.mu.Unlock()
