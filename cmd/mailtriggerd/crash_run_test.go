@@ -39,7 +39,7 @@ type scenario struct {
 	leave  func(r *trial)                    // after the end
 
 	ordered bool     // the first attempts of each trigger start in the order of the UIDs
-	also    []string // crash points that the first life does not come to
+	also    []string // rare crash points, which have their turn more often
 	orderly bool     // half of the ends are by SIGTERM
 	patient bool     // not all is done in the first life
 }
@@ -187,7 +187,7 @@ func (r *trial) play() {
 	if !r.scenario.patient && !r.until("the first mails are done", r.satisfied) {
 		return
 	}
-	r.seen = append(hits(hitFile), r.scenario.also...)
+	r.seen = hits(hitFile)
 	r.kill()
 	for r.v.crashes < r.crashes {
 		if !r.oneLife() {
@@ -263,6 +263,9 @@ func (r *trial) choose() string {
 	}
 	if !crashpoint.Enabled || len(r.seen) == 0 || r.rng.IntN(10) == 0 {
 		return ""
+	}
+	if also := r.scenario.also; len(also) > 0 && r.rng.IntN(5) == 0 {
+		return also[r.rng.IntN(len(also))] + ":1"
 	}
 	k := r.rng.IntN(len(r.seen))
 	if r.rng.IntN(2) == 0 {

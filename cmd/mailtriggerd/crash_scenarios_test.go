@@ -88,7 +88,7 @@ func deliveryScenarios() []*scenario {
 			name: "retries", triggers: one, options: clearText, expect: wantOne,
 			answer: failFirst(func(h *hook) int { return lengthOf(h.mail, 4) }),
 		},
-		{name: "dead-letters", triggers: one + aTrigger("two", "", aHook("a", ""), aHook("b", "")), options: clearText,
+		{name: "dead-letters", also: []string{"engine.dead.sent"}, triggers: one + aTrigger("two", "", aHook("a", ""), aHook("b", "")), options: clearText,
 			expect: func(r *trial, m *mail) {
 				r.want(m, "one", "hook")
 				if !tagged(m, "bad") {
@@ -162,7 +162,7 @@ func deliveryScenarios() []*scenario {
 			answer:   failFirst(func(h *hook) int { return lengthOf(h.mail, 2) }),
 		},
 		{
-			name: "large", triggers: two, options: clearText, expect: wantTwo,
+			name: "large", also: []string{"journal.remove.unlinked", "journal.spool.written", "journal.spool.synced", "journal.spool.renamed"}, triggers: two, options: clearText, expect: wantTwo,
 			wave: func(r *trial) {
 				r.post("INBOX", "large", 66<<10+r.rng.IntN(200<<10))
 				if r.rng.IntN(8) == 0 {
@@ -182,7 +182,7 @@ func deliveryScenarios() []*scenario {
 			wave:   func(r *trial) { r.post("INBOX", "large", 80<<10) },
 		},
 		{
-			name: "files", options: clearText,
+			name: "files", options: clearText, also: []string{"action.file.written", "action.file.named", "action.file.linked", "action.append.written"},
 			triggers: aTrigger("one", "", anAction("save", "save", "directory = \"@DIR@/saved\"\nsubdirectory = \"{{.Message.Subject}}\""),
 				anAction("append", "append", `file = "@DIR@/lines"`), aHook("hook", "")),
 			expect: wantOne, check: checkFiles,

@@ -18,7 +18,7 @@ func serverScenarios() []*scenario {
 	wantOne := func(r *trial, m *mail) { r.want(m, "one", "hook") }
 	move := aTrigger("one", "", aHook("hook", ""), anAction("move", "move", `mailbox = "Archive"`))
 	moved := func(_ *trial, m *mail) []placing { return []placing{nowhere("INBOX"), whole("Archive")} }
-	resyncs := []string{"engine.resync.compared", "engine.resync.compared", "engine.resync.compared"}
+	resyncs := []string{"engine.resync.compared"}
 	subject := "[[trigger.NAME.condition]]\nfield = \"subject\"\ncontains = \"-\"\n"
 	return []*scenario{
 		{name: "move", triggers: move, options: clearText, expect: wantOne, places: moved, copies: []string{"Archive"}},
