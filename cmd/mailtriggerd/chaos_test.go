@@ -129,9 +129,7 @@ func (r *trial) disturb(relay *relay) int {
 	case 4:
 		r.srv.Stop()
 		r.burst("INBOX", "down", 3)
-		if err := r.srv.Start(); err != nil {
-			r.t.Error(err)
-		}
+		r.startServer()
 	case 5:
 		r.srv.Freeze()
 		time.AfterFunc(time.Duration(r.rng.Int64N(int64(3*time.Second))), r.srv.Thaw)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"mailtrigger/connection/connectiontest"
 )
@@ -152,12 +153,23 @@ func serverScenarios() []*scenario {
 				if r.alive != nil && r.rng.IntN(3) == 0 {
 					r.srv.Stop()
 					r.burst("INBOX", "down", 2)
-					if err := r.srv.Start(); err != nil {
-						r.t.Error(err)
-					}
+					r.startServer()
 				}
 			},
 		},
+	}
+}
+
+// startServer starts the server again after Stop. Its port may be taken for a
+// moment, as the near end of somebody's connection.
+func (r *trial) startServer() {
+	end := time.Now().Add(patience)
+	for r.srv.Start() != nil {
+		if time.Now().After(end) {
+			r.t.Error("the server's port is taken")
+			return
+		}
+		<-time.After(5 * time.Millisecond)
 	}
 }
 
