@@ -31,14 +31,14 @@ func TestChaos(t *testing.T) {
 	s := &scenario{
 		name: "chaos", timeout: "2s", session: "idle_refresh = \"1s\"\nmax_connections = 12",
 		options: connectiontest.Options{},
-		triggers: aTrigger("one", `mailboxes = ["INBOX", "Archive", "Trash"]`, aHook("hook", "")) +
-			aTrigger("two", "concurrency = 4", anAction("exec", "exec", `command = ["@SELF@"]
+		triggers: aTrigger("one", "concurrency = 8\nmailboxes = [\"INBOX\", \"Archive\", \"Trash\"]", aHook("hook", "")) +
+			aTrigger("two", "concurrency = 8", anAction("exec", "exec", `command = ["@SELF@"]
 stdin = "raw"
 timeout = "4s"
 env = {`+crashMode+` = "`+modeCommand+`", CRASH_HANG = "1"}
 pass_env = ["CRASH_LIFE", "CRASH_LEDGER"]`), anAction("move", "move", "mailbox = \"Done\"\ncreate = true")),
 		copies:   []string{"Done"},
-		parallel: map[string]int{"two": 4},
+		parallel: map[string]int{"one": 8, "two": 8},
 		expect: func(r *trial, m *mail) {
 			r.want(m, "one", "hook")
 			if m.mailbox == "INBOX" {
@@ -52,7 +52,7 @@ pass_env = ["CRASH_LIFE", "CRASH_LEDGER"]`), anAction("move", "move", "mailbox =
 			return []placing{{m.mailbox, 1, 1}}
 		},
 		answer: func(r *trial, h *hook) int {
-			if h.before == 0 && lengthOf(h.mail, 7) == 0 {
+			if h.before == 0 && lengthOf(h.mail, 20) == 0 {
 				select { // hangs, for longer than anybody waits
 				case <-h.stopped:
 				case <-time.After(patience):

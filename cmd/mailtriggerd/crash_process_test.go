@@ -96,7 +96,7 @@ func crashCommand() error {
 	if err := say(); err != nil {
 		return err
 	}
-	if os.Getenv("CRASH_HANG") != "" && l.Attempt == 1 && lengthOf(l.Subject, 10) == 0 {
+	if os.Getenv("CRASH_HANG") != "" && l.Attempt == 1 && lengthOf(l.Subject, 20) == 0 {
 		<-make(chan struct{}) // until the daemon has had enough
 	}
 	raw, err := io.ReadAll(os.Stdin)

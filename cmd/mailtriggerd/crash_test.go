@@ -42,7 +42,7 @@ func TestCrash(t *testing.T) {
 	total, seed := *crashFlag, cmp.Or(*seedFlag, 1)
 	list := chosenScenarios(t)
 	if total == 0 {
-		total = 2 * len(list)
+		total = len(list)
 		if raceEnabled || testing.Short() {
 			total = len(list) / 6
 		}
