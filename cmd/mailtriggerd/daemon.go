@@ -25,6 +25,10 @@ func (c *call) runDaemon(ctx context.Context) int {
 	if cfg == nil {
 		return exitConfig
 	}
+	if err := idle(cfg); err != nil {
+		c.problem("%v", err)
+		return exitConfig
+	}
 	log := newLogger(c.stderr, cfg.Log)
 	store, code := openJournal(cfg.StateDir, log)
 	if store == nil {

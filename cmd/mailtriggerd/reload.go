@@ -148,6 +148,10 @@ func (d *daemon) reload() *config.Config {
 		d.reloadFailed(errors.Join(all...))
 		return nil
 	}
+	if err := idle(next); err != nil {
+		d.reloadFailed(err)
+		return nil
+	}
 	for _, fixed := range []struct{ key, now, next string }{
 		{"state_dir", d.cfg.StateDir, next.StateDir}, {"control", d.cfg.Control, next.Control},
 		{"metrics.listen", d.cfg.Metrics.Listen, next.Metrics.Listen},
@@ -158,6 +162,15 @@ func (d *daemon) reload() *config.Config {
 	}
 	next.StateDir, next.Control = d.cfg.StateDir, d.cfg.Control
 	return next
+}
+
+// idle refuses a configuration that has nothing to do. It is rather a file that is
+// empty or cut short, and by it every waiting job would become a dead letter.
+func idle(cfg *config.Config) error {
+	if len(cfg.Triggers) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s has no trigger: is it empty or cut short? Write a [trigger.NAME] table", cfg.Path)
 }
 
 func (d *daemon) reloadFailed(err error) {

@@ -41,6 +41,9 @@ func TestReload(t *testing.T) {
 	d.write("config.toml", "nonsense = 1\n")
 	d.signal(syscall.SIGHUP)
 	d.says(1, 20*time.Second, "was not reloaded", "nonsense")
+	d.write("config.toml", "")
+	d.signal(syscall.SIGHUP)
+	d.says(1, 20*time.Second, "was not reloaded", "has no trigger")
 	srv.Append("alice", "INBOX", []byte("Subject: still there\r\n\r\ntext\r\n"), nil, time.Now())
 	d.says(burst+1, 20*time.Second, "action done")
 
