@@ -17,21 +17,9 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v2"
-)
 
-// tool returns the path of a program that a test needs from a Debian package.
-func tool(t *testing.T, name, debianPackage string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing: apt-get install %s", name, debianPackage)
-	}
-	t.Skipf("%s is not here (Debian's package %s)", name, debianPackage)
-	return ""
-}
+	"mailtrigger/connection/connectiontest/rigtest"
+)
 
 func file(t *testing.T, name string) string {
 	t.Helper()
@@ -43,7 +31,7 @@ func file(t *testing.T, name string) string {
 }
 
 func TestAlertRules(t *testing.T) {
-	promtool := tool(t, "promtool", "prometheus")
+	promtool := rigtest.Tool(t, "promtool", "prometheus")
 	for _, args := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
 		if out, err := exec.Command(promtool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -187,7 +175,7 @@ func expressions(t *testing.T) (all []string) {
 // The real Prometheus scrapes the listener, takes every name, evaluates the rules
 // and answers what the dashboard asks.
 func TestPrometheus(t *testing.T) {
-	prometheus := tool(t, "prometheus", "prometheus")
+	prometheus := rigtest.Tool(t, "prometheus", "prometheus")
 	address, web := freeAddress(t), freeAddress(t)
 	m := serve(t, ListenOptions{Address: address})
 	m.Loaded(nil, time.Now())

@@ -11,21 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-// tool returns the path of a program that a test needs from a Debian package.
-func tool(t *testing.T, name, debianPackage string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing: apt-get install %s", name, debianPackage)
-	}
-	t.Skipf("%s is not here (Debian's package %s)", name, debianPackage)
-	return ""
-}
+	"mailtrigger/connection/connectiontest/rigtest"
+)
 
 // unit puts the unit, and a drop-in of all that the example offers, where
 // systemd-analyze finds them. The program is there, as systemd wants to see one.
@@ -59,7 +47,7 @@ func unit(t *testing.T, withDropIn bool) (path string) {
 }
 
 func TestUnitVerify(t *testing.T) {
-	analyze := tool(t, "systemd-analyze", "systemd")
+	analyze := rigtest.Tool(t, "systemd-analyze", "systemd")
 	for _, withDropIn := range []bool{false, true} {
 		out, err := exec.Command(analyze, "verify", unit(t, withDropIn)).CombinedOutput()
 		if err != nil || bytes.Contains(out, []byte("mailtriggerd")) || bytes.Contains(out, []byte("actions.conf")) {
@@ -70,7 +58,7 @@ func TestUnitVerify(t *testing.T) {
 
 // The unit's exposure is at most 2.0 of 10.
 func TestUnitSecurity(t *testing.T) {
-	analyze := tool(t, "systemd-analyze", "systemd")
+	analyze := rigtest.Tool(t, "systemd-analyze", "systemd")
 	out, err := exec.Command(analyze, "security", "--offline=true", "--no-pager", unit(t, false)).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -208,3 +208,18 @@ func stderrOf(err error) string {
 	}
 	return ""
 }
+
+// Tool returns the path of a program that a test needs from a Debian package.
+// Where it is not installed the test is skipped; with CI=true it fails.
+func Tool(t testing.TB, name, debianPackage string) string {
+	t.Helper()
+	path, err := lookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing: apt-get install %s", name, debianPackage)
+	}
+	t.Skipf("%s is not here (Debian's package %s)", name, debianPackage)
+	return ""
+}
