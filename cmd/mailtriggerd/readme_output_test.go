@@ -7,6 +7,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,16 +18,17 @@ import (
 
 // What the README shows of the program's output is what it prints.
 
-// readmeDir makes a directory with the README's first config, its third block
-// added, and its mail, and works there.
+// readmeDir makes a directory with the README's first config, its trigger of
+// invoices added, and its mail, and works there.
 func readmeDir(t *testing.T) {
 	t.Helper()
 	blocks, mails := fenced(t, "toml"), fenced(t, "eml")
-	if len(blocks) < 3 || len(mails) != 1 {
-		t.Fatalf("README.md has %d TOML blocks and %d mails", len(blocks), len(mails))
+	invoices := slices.IndexFunc(blocks, func(b string) bool { return strings.HasPrefix(b, "[trigger.invoices]\n") })
+	if invoices < 0 || len(mails) != 1 {
+		t.Fatalf("README.md has %d TOML blocks, none begins with the trigger of invoices, and %d mails", len(blocks), len(mails))
 	}
 	t.Chdir(t.TempDir())
-	write(t, "config.toml", blocks[0]+"\n"+blocks[2])
+	write(t, "config.toml", blocks[0]+"\n"+blocks[invoices])
 	write(t, "invoice.eml", mails[0])
 }
 
