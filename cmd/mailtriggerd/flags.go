@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-)
 
-const defaultConfig = "/etc/mailtriggerd/config.toml"
+	"mailtrigger/cmd/mailtriggerd/internal/manual"
+)
 
 // A call is one call of the program: its flags, and where it prints to.
 type call struct {
@@ -30,32 +30,12 @@ type call struct {
 	stdout, stderr io.Writer
 }
 
-// A flagDoc describes a flag for people: --help prints the list, and the README's
-// table is held to it.
-type flagDoc struct{ call, does string }
-
-var flagDocs = []flagDoc{
-	{"--config FILE", "run the daemon with this file (default " + defaultConfig + "); with the calls below: the file they use"},
-	{"--check-config", "read the file and print every mistake; with --no-secrets secret files are not looked for"},
-	{"--test-connection NAME", "try a connection step by step, from the proxy to IDLE; repeatable; \"all\""},
-	{"--test-trigger NAME", "say what the trigger would do with --message FILE.eml, or with the newest mail in the mailbox (--mailbox, --uid); runs nothing"},
-	{"--authorize NAME", "ask a person for OAuth 2.0 consent and store the refresh token"},
-	{"--status", "the running daemon's connections, triggers and queues"},
-	{"--dead-letters", "what failed for good"},
-	{"--retry ID", "try a dead letter again; \"all\""},
-	{"--discard ID", "drop a dead letter and its mail"},
-	{"--code-pages", "the table of code pages"},
-	{"--demo", "watch the daemon at work with a mail server of its own; nothing to set up"},
-	{"--json", "machine-readable output of the calls above"},
-	{"--version", "version, Go version, commit"},
-}
-
-func parseFlags(args []string) (*call, error) {
-	c := &call{}
+// flags returns the flags that fill the call; package manual describes them.
+func (c *call) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("mailtriggerd", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Usage = func() {}
-	f.StringVar(&c.config, "config", defaultConfig, "")
+	f.StringVar(&c.config, "config", manual.DefaultConfig, "")
 	f.BoolVar(&c.noSecrets, "no-secrets", false, "")
 	f.BoolVar(&c.json, "json", false, "")
 	f.BoolVar(&c.version, "version", false, "")
@@ -72,6 +52,12 @@ func parseFlags(args []string) (*call, error) {
 	f.StringVar(&c.authorize, "authorize", "", "")
 	f.StringVar(&c.retry, "retry", "", "")
 	f.StringVar(&c.discard, "discard", "", "")
+	return f
+}
+
+func parseFlags(args []string) (*call, error) {
+	c := &call{}
+	f := c.flags()
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			c.help = true
@@ -113,14 +99,6 @@ func (c *call) check() error {
 		return fmt.Errorf("--uid %d is not a UID: those end at 4294967295", c.uid)
 	}
 	return nil
-}
-
-func (c *call) usage(w io.Writer) {
-	fmt.Fprintf(w, "mailtriggerd runs commands when mail arrives.\n\nusage: mailtriggerd [--config FILE] [call]\n\n")
-	for _, d := range flagDocs {
-		fmt.Fprintf(w, "  %-23s %s\n", d.call, d.does)
-	}
-	fmt.Fprintf(w, "\nexit codes: 0 done, 1 failed, 64 usage, 73 state directory unusable, 75 another daemon runs, 78 mistake in the config\n")
 }
 
 // problem prints what went wrong with the call.

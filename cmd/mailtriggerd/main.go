@@ -12,16 +12,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"mailtrigger/cmd/mailtriggerd/internal/manual"
 )
 
-// Exit codes, those of sysexits.h where there is one.
 const (
-	exitOK      = 0
-	exitFailed  = 1  // the thing asked for failed
-	exitUsage   = 64 // EX_USAGE
-	exitState   = 73 // EX_CANTCREAT: state directory unusable, or journal of a newer version
-	exitRunning = 75 // EX_TEMPFAIL: another daemon has the state directory
-	exitConfig  = 78 // EX_CONFIG
+	exitOK      = manual.ExitOK
+	exitFailed  = manual.ExitFailed
+	exitUsage   = manual.ExitUsage
+	exitState   = manual.ExitState
+	exitRunning = manual.ExitRunning
+	exitConfig  = manual.ExitConfig
 )
 
 func main() {
@@ -40,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c.stdout, c.stderr = stdout, stderr
 	switch {
 	case c.help:
-		c.usage(stdout)
+		manual.Help(stdout)
 		return exitOK
 	case c.version:
 		return c.printVersion()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
+	"mailtrigger/cmd/mailtriggerd/internal/manual"
 	"mailtrigger/connection"
 	"mailtrigger/connection/auth"
 	"mailtrigger/connection/proxy"
@@ -52,23 +54,42 @@ func TestReadmeConfigs(t *testing.T) {
 
 func TestReadmeCalls(t *testing.T) {
 	var want [][]string
-	for _, d := range flagDocs {
-		want = append(want, []string{code(d.call), d.does})
+	for _, f := range manual.Flags {
+		if f.With == "" {
+			want = append(want, []string{code(f.Call()), f.Does})
+		}
 	}
 	same(t, "calls", table(t, "Call", "Does"), want)
 }
 
+// The manual describes the flags that there are.
+func TestManualFlags(t *testing.T) {
+	described := map[string]manual.Flag{}
+	for _, f := range manual.Flags {
+		described[f.Name] = f
+	}
+	there := new(call).flags()
+	there.VisitAll(func(f *flag.Flag) {
+		d, is := described[f.Name]
+		if !is {
+			t.Errorf("the manual does not describe --%s", f.Name)
+		}
+		delete(described, f.Name)
+		if b, is := f.Value.(interface{ IsBoolFlag() bool }); (is && b.IsBoolFlag()) != (d.Arg == "") {
+			t.Errorf("the manual says of --%s that its value is %q", f.Name, d.Arg)
+		}
+	})
+	for name := range described {
+		t.Errorf("the manual describes --%s, which is not there", name)
+	}
+}
+
 func TestReadmeExitCodes(t *testing.T) {
-	var got, want []string
-	for _, row := range table(t, "Code", "Meaning") {
-		got = append(got, row[0])
+	var want [][]string
+	for _, c := range manual.ExitCodes {
+		want = append(want, []string{strconv.Itoa(c.Code), c.Meaning})
 	}
-	for _, c := range []int{exitOK, exitFailed, exitUsage, exitState, exitRunning, exitConfig} {
-		want = append(want, strconv.Itoa(c))
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("README.md has the exit codes %s; want %s", got, want)
-	}
+	same(t, "exit codes", table(t, "Code", "Meaning"), want)
 }
 
 // What is not available is what the config package refuses, for the values that it refuses.
