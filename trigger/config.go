@@ -6,6 +6,7 @@ import (
 	"mailtrigger/codepage"
 	"mailtrigger/connection/setting"
 	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/gate"
 )
 
 // Config is what to do when mail arrives: the table [trigger.NAME].
@@ -13,26 +14,20 @@ import (
 type Config struct {
 	Name string `toml:"-"` // the table's key
 
-	Enabled          *bool            `toml:"enabled"`           // nil is true
-	Connection       []string         `toml:"connection,scalar"` // names; the patterns of the file are resolved when it is read
-	Mailboxes        []string         `toml:"mailboxes"`
-	ExcludeMailboxes []string         `toml:"exclude_mailboxes"`
-	CodePage         codepage.Ref     `toml:"code_page"` // nil Page: the connection's
-	CodePageMode     codepage.Mode    `toml:"code_page_mode"`
-	Start            string           `toml:"start"`
-	MaxSize          setting.Size     `toml:"max_size"`
-	Match            string           `toml:"match"`
-	Expression       string           `toml:"expression"`
-	Ordered          *bool            `toml:"ordered"` // nil is true
-	Concurrency      int              `toml:"concurrency"`
-	Every            int              `toml:"every"`
-	Expires          string           `toml:"expires,text"`
-	QuietHours       string           `toml:"quiet_hours"`
-	After            []string         `toml:"after"`
-	AfterWindow      setting.Duration `toml:"after_window"`
-	Dedupe           Dedupe           `toml:"dedupe"`
-	Limit            Limit            `toml:"limit"`
-	Expect           Expect           `toml:"expect"`
+	Enabled          *bool         `toml:"enabled"`           // nil is true
+	Connection       []string      `toml:"connection,scalar"` // names; the patterns of the file are resolved when it is read
+	Mailboxes        []string      `toml:"mailboxes"`
+	ExcludeMailboxes []string      `toml:"exclude_mailboxes"`
+	CodePage         codepage.Ref  `toml:"code_page"` // nil Page: the connection's
+	CodePageMode     codepage.Mode `toml:"code_page_mode"`
+	Start            string        `toml:"start"`
+	MaxSize          setting.Size  `toml:"max_size"`
+	Match            string        `toml:"match"`
+	Expression       string        `toml:"expression"`
+	Ordered          *bool         `toml:"ordered"` // nil is true
+	Concurrency      int           `toml:"concurrency"`
+
+	gate.Config // when it fires of the messages that match
 
 	Conditions []Condition         `toml:"condition"`
 	Actions    []action.Definition `toml:"action"` // the struct is chosen by the key "type": see action.New
@@ -66,43 +61,18 @@ type Retry struct {
 	Attempts    int              `toml:"attempts"`
 }
 
-// Dedupe is the table [trigger.NAME.dedupe].
-type Dedupe struct {
-	By     string           `toml:"by"`
-	Window setting.Duration `toml:"window"`
-}
-
-// Limit is the table [trigger.NAME.limit].
-type Limit struct {
-	Count int              `toml:"count"`
-	Per   setting.Duration `toml:"per"`
-	Over  string           `toml:"over"`
-}
-
-// Expect is the table [trigger.NAME.expect].
-type Expect struct {
-	By       string           `toml:"by,text"`
-	Opens    string           `toml:"opens,text"`
-	Days     []string         `toml:"days"`
-	Timezone string           `toml:"timezone"`
-	Every    setting.Duration `toml:"every"`
-}
-
 // SetDefaults fills in what the table left out.
 func (c *Config) SetDefaults() {
 	setDefault(&c.Start, "new")
 	setDefault(&c.MaxSize, 64e6)
 	setDefault(&c.Match, "all")
 	setDefault(&c.Concurrency, 1)
-	setDefault(&c.Every, 1)
+	c.Config.SetDefaults()
 	setDefault(&c.Retry.First, setting.Duration(10*time.Second))
 	setDefault(&c.Retry.Max, setting.Duration(time.Hour))
 	setDefault(&c.Retry.GiveUpAfter, setting.Duration(24*time.Hour))
 	if c.Mailboxes == nil {
 		c.Mailboxes = []string{"INBOX"}
-	}
-	if c.Limit != (Limit{}) {
-		setDefault(&c.Limit.Over, "skip")
 	}
 	for _, a := range c.Actions {
 		a.SetDefaults()

@@ -91,54 +91,12 @@ func foldInbox(name string) string {
 	return name
 }
 
-var (
-	firings = regexp.MustCompile(`^([1-9][0-9]{0,17}) firings?$`)
-	quiet   = regexp.MustCompile(`^([0-2][0-9]:[0-5][0-9])-([0-2][0-9]:[0-5][0-9])(?: (\S+))?$`)
-)
-
 // checkPace checks when a trigger fires of the messages that match.
 func (c *Config) checkPace(k *checker) {
 	if c.Concurrency < 1 || c.Concurrency > maxConcurrency {
 		k.add("concurrency", "%d is not between 1 and %d", c.Concurrency, maxConcurrency)
 	}
-	if c.Every < 1 {
-		k.add("every", "%d is below 1; 1 fires on each match", c.Every)
-	}
-	if c.Expires != "" && !firings.MatchString(c.Expires) && !isDate(c.Expires) {
-		k.add("expires", `%q is neither a date (2027-01-31) nor a count ("100 firings")`, c.Expires)
-	}
-	if c.QuietHours != "" {
-		m := quiet.FindStringSubmatch(c.QuietHours)
-		switch {
-		case m == nil || !isClock(m[1]) || !isClock(m[2]) || m[1] == m[2]:
-			k.add("quiet_hours", `%q is not a span of a day; write "22:00-06:00 Europe/Berlin"`, c.QuietHours)
-		default:
-			k.timezone("quiet_hours", m[3])
-		}
-	}
-	if (len(c.After) > 0) != (c.AfterWindow > 0) {
-		if c.AfterWindow > 0 {
-			k.add("after_window", "is nothing without after, the names of other triggers")
-		} else {
-			k.add("after_window", `is missing; say how long ago the others may have fired: "1h"`)
-		}
-	}
-	if c.Dedupe != (Dedupe{}) {
-		k.oneOf("dedupe.by", c.Dedupe.By, "message-id")
-		if c.Dedupe.Window <= 0 {
-			k.add("dedupe.window", `is missing; say how long messages are remembered: "30d"`)
-		}
-	}
-	if c.Limit != (Limit{}) {
-		if c.Limit.Count < 1 {
-			k.add("limit.count", "must be at least 1")
-		}
-		if c.Limit.Per <= 0 {
-			k.add("limit.per", `is missing; say in which time: "10m"`)
-		}
-		k.oneOf("limit.over", c.Limit.Over, "skip", "queue", "latest")
-	}
-	c.Expect.validate(k)
+	k.found = append(k.found, c.Config.Validate()...)
 }
 
 func isDate(s string) bool {
@@ -148,50 +106,6 @@ func isDate(s string) bool {
 		}
 	}
 	return false
-}
-
-func isClock(s string) bool {
-	_, err := time.Parse("15:04", s)
-	return err == nil
-}
-
-func (k *checker) timezone(key, name string) {
-	if name == "" {
-		return
-	}
-	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
-		k.add(key, "unknown time zone %q; write one like Europe/Berlin or UTC", name)
-	}
-}
-
-var weekdays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
-
-func (e *Expect) validate(k *checker) {
-	if e.By == "" && e.Every == 0 {
-		if e.Opens != "" || e.Days != nil || e.Timezone != "" {
-			k.add("expect", "says not what is expected; give by (a time of day) or every (a length of time)")
-		}
-		return
-	}
-	switch {
-	case e.By != "" && e.Every > 0:
-		k.add("expect", "give either by or every")
-	case e.Every > 0 && (e.Opens != "" || e.Days != nil || e.Timezone != ""):
-		k.add("expect", "opens, days and timezone go with by, not with every")
-	}
-	if e.By != "" && !isClock(e.By) {
-		k.add("expect.by", "%q is not a time of day; write 06:30", e.By)
-	}
-	if e.Opens != "" && (!isClock(e.Opens) || e.Opens == e.By) {
-		k.add("expect.opens", "%q is not a time of day other than by; write 20:00", e.Opens)
-	}
-	for i, d := range e.Days {
-		first, last, isRange := strings.Cut(d, "-")
-		if !slices.Contains(weekdays, first) || isRange && !slices.Contains(weekdays, last) {
-			k.add(fmt.Sprintf("expect.days[%d]", i), `%q is not a day; write "mon" or "mon-fri"`, d)
-		}
-	}
-	k.timezone("expect.timezone", e.Timezone)
 }
 
 func (c *Config) checkRetry(k *checker) {

@@ -8,6 +8,7 @@ import (
 
 	"mailtrigger/connection/setting"
 	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/gate"
 )
 
 // sound returns a trigger with nothing wrong.
@@ -44,21 +45,23 @@ func TestValidate(t *testing.T) {
 		{"quiet local", func(c *Config) { c.QuietHours = "22:00-06:00" }, ""},
 		{"quiet where", func(c *Config) { c.QuietHours = "22:00-06:00 Europe/Nowhere" }, "quiet_hours: unknown time zone"},
 		{"quiet when", func(c *Config) { c.QuietHours = "22:00-29:00" }, "quiet_hours: \"22:00-29:00\""},
-		{"after", func(c *Config) { c.After = []string{"u"} }, "after_window: is missing"},
+		{"after", func(c *Config) { c.After = []string{"u"} }, ""},
+		{"after twice", func(c *Config) { c.After = []string{"u", "u"} }, "after[1]: \"u\" is named twice"},
+		{"limit many", func(c *Config) { c.Limit = gate.Limit{Count: 1001, Per: hour} }, "limit.count: 1001 is above 1000"},
 		{"window", func(c *Config) { c.AfterWindow = hour }, "after_window: is nothing without after"},
-		{"dedupe", func(c *Config) { c.Dedupe = Dedupe{By: "message-id", Window: hour} }, ""},
-		{"dedupe by", func(c *Config) { c.Dedupe = Dedupe{By: "subject", Window: hour} }, "dedupe.by: unknown"},
-		{"dedupe window", func(c *Config) { c.Dedupe = Dedupe{By: "message-id"} }, "dedupe.window: is missing"},
-		{"limit", func(c *Config) { c.Limit = Limit{Count: 1, Per: hour} }, ""},
-		{"limit none", func(c *Config) { c.Limit = Limit{Per: hour} }, "limit.count: must be at least 1"},
-		{"limit over", func(c *Config) { c.Limit = Limit{Count: 1, Per: hour, Over: "drop"} }, "limit.over: unknown"},
+		{"dedupe", func(c *Config) { c.Dedupe = gate.Dedupe{By: "message-id", Window: hour} }, ""},
+		{"dedupe by", func(c *Config) { c.Dedupe = gate.Dedupe{By: "subject", Window: hour} }, "dedupe.by: unknown"},
+		{"dedupe window", func(c *Config) { c.Dedupe = gate.Dedupe{By: "message-id"} }, "dedupe.window: is missing"},
+		{"limit", func(c *Config) { c.Limit = gate.Limit{Count: 1, Per: hour} }, ""},
+		{"limit none", func(c *Config) { c.Limit = gate.Limit{Per: hour} }, "limit.count: must be at least 1"},
+		{"limit over", func(c *Config) { c.Limit = gate.Limit{Count: 1, Per: hour, Over: "drop"} }, "limit.over: unknown"},
 		{"expect", func(c *Config) {
-			c.Expect = Expect{By: "06:30", Opens: "20:00", Days: []string{"mon-sun"}, Timezone: "Europe/Berlin"}
+			c.Expect = gate.Expect{By: "06:30", Opens: "20:00", Days: []string{"mon-sun"}, Timezone: "Europe/Berlin"}
 		}, ""},
-		{"expect both", func(c *Config) { c.Expect = Expect{By: "06:30", Every: hour} }, "expect: give either"},
-		{"expect nothing", func(c *Config) { c.Expect = Expect{Opens: "06:30"} }, "expect: says not what"},
-		{"expect when", func(c *Config) { c.Expect = Expect{By: "6"} }, "expect.by: \"6\""},
-		{"expect day", func(c *Config) { c.Expect = Expect{By: "06:30", Days: []string{"monday"}} }, "expect.days[0]: \"monday\""},
+		{"expect both", func(c *Config) { c.Expect = gate.Expect{By: "06:30", Every: hour} }, "expect: give either"},
+		{"expect nothing", func(c *Config) { c.Expect = gate.Expect{Opens: "06:30"} }, "expect: says not what"},
+		{"expect when", func(c *Config) { c.Expect = gate.Expect{By: "6"} }, "expect.by: \"6\""},
+		{"expect day", func(c *Config) { c.Expect = gate.Expect{By: "06:30", Days: []string{"monday"}} }, "expect.days[0]: \"monday\""},
 		{"retry", func(c *Config) { c.Retry.First = 2 * hour }, "retry.max: "},
 		{"give up", func(c *Config) { c.Retry.GiveUpAfter = 1 }, "retry.give_up_after: "},
 		{"attempts", func(c *Config) { c.Retry.Attempts = -1 }, "retry.attempts: "},

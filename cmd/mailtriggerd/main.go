@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones by name on machines that have no list of them
 
 	"mailtrigger/cmd/mailtriggerd/internal/manual"
 )
