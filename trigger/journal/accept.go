@@ -168,6 +168,9 @@ func checkBatch(b *Batch) ([]bodyRef, error) {
 			return nil, fmt.Errorf("trigger state of %d bytes under a key of %d bytes: at most %d and %d", len(v), len(k), MaxState, MaxStateKey)
 		}
 	}
+	if err := checkClaims(b.Claims); err != nil {
+		return nil, err
+	}
 	for _, c := range b.Cursors {
 		if len(c.Trigger) > MaxStateKey {
 			return nil, fmt.Errorf("a trigger's name of %d bytes", len(c.Trigger))
@@ -212,7 +215,7 @@ func (j *Journal) plan(b *Batch, refs []bodyRef) (*op, error) {
 	}
 	// From here on nothing fails.
 	lifecycle := len(b.Updates) + len(b.Removes) + len(b.Buries)
-	o.grows = lifecycle == 0 || len(b.Jobs)+len(b.Mailboxes)+len(b.Cursors)+len(b.Seen)+len(b.State) > 0
+	o.grows = lifecycle == 0 || len(b.Jobs)+len(b.Mailboxes)+len(b.Cursors)+len(b.Seen)+len(b.Claims)+len(b.State) > 0
 	o.lazy = len(b.Removes) > 0 && len(b.Removes) == lifecycle && len(b.Jobs) == 0
 	for _, u := range b.Mailboxes {
 		j.setMailbox(o, u)
@@ -222,6 +225,9 @@ func (j *Journal) plan(b *Batch, refs []bodyRef) (*op, error) {
 	}
 	for _, u := range b.Seen {
 		j.addSeen(o, u)
+	}
+	for _, u := range b.Claims {
+		j.addClaims(o, u)
 	}
 	if len(b.State) > 0 {
 		o.state = make(map[string][]byte, len(b.State))
@@ -252,7 +258,12 @@ func (j *Journal) planNew(o *op, b *Batch, refs []bodyRef, now time.Time) error 
 		if job.Seq != 0 {
 			return fmt.Errorf("job %d was accepted before", job.Seq)
 		}
-		if refs[i].id != 0 {
+		if refs[i].id == 0 && job.body.id != 0 { // see SameMessage
+			if j.bodies[job.body.id] == 0 {
+				return fmt.Errorf("the message of another job is gone")
+			}
+			refs[i] = job.body
+		} else if refs[i].id != 0 {
 			own := refs[i].id == uint64(i)+1
 			refs[i].id = j.next + refs[i].id - 1
 			if own {

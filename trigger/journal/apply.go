@@ -24,7 +24,7 @@ type op struct {
 	// What is applied, in this order.
 	bodies  []newBody
 	puts    []put
-	seen    []seenWrite
+	chunks  []chunkWrite
 	state   map[string][]byte
 	result  *loggedResult
 	endings []ending
@@ -90,8 +90,8 @@ func (o *op) apply(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	for i := range o.seen {
-		if err := o.seen[i].apply(tx); err != nil {
+	for i := range o.chunks {
+		if err := o.chunks[i].apply(tx); err != nil {
 			return err
 		}
 	}

@@ -142,7 +142,7 @@ func TestIdentitySetIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(s) < min(int(uid), MaxSeen) || len(s) >= MaxSeen+seenChunk {
+		if len(s) < min(int(uid), MaxSeen) || len(s) >= MaxSeen+chunkLen {
 			t.Fatalf("%d entries of %d", len(s), uid)
 		}
 		for i, e := range s {
@@ -151,14 +151,14 @@ func TestIdentitySetIsBounded(t *testing.T) {
 			}
 		}
 	}
-	for _, n := range []int{1, seenChunk - 2, 1, 1, seenChunk, 3 * seenChunk, 5} {
+	for _, n := range []int{1, chunkLen - 2, 1, 1, chunkLen, 3 * chunkLen, 5} {
 		add(n)
 		check()
 	}
 	for uid < MaxSeen {
 		add(1 << 18)
 	}
-	for _, n := range []int{1, seenChunk - 1, seenChunk, 10*seenChunk + 7} {
+	for _, n := range []int{1, chunkLen - 1, chunkLen, 10*chunkLen + 7} {
 		add(n)
 		check()
 	}

@@ -28,6 +28,7 @@ func filled(t testing.TB) string {
 		}
 		b.Cursors = []CursorUpdate{{Mailbox: inbox, Trigger: "t", Cursor: Cursor{UID: 1}}}
 		b.Seen = []SeenUpdate{{Mailbox: inbox, Seen: make([]Seen, 1000)}}
+		b.Claims = []ClaimUpdate{{Trigger: "t", Add: make([]Claim, 1000)}}
 		ok(t, j.Accept(b))
 		ok(t, j.Bury(b.Jobs[0], "why"))
 		ok(t, j.Remove(b.Jobs[1].Seq, nil))
@@ -126,7 +127,7 @@ func usedBytes(t *testing.T, name string) int64 {
 // Bytes of a record that changed are found at Open, for each kind that is read there.
 func TestFlippedRecords(t *testing.T) {
 	dir := filled(t)
-	for _, bucket := range [][]byte{bucketMeta, bucketMailboxes, bucketCursors, bucketState, bucketJobs, bucketDead, bucketHistory, bucketSeen} {
+	for _, bucket := range [][]byte{bucketMeta, bucketMailboxes, bucketCursors, bucketState, bucketJobs, bucketDead, bucketHistory, bucketSeen, bucketClaims} {
 		t.Run(string(bucket), func(t *testing.T) {
 			bad := crashed(t, dir)
 			db, err := bolt.Open(dbPath(bad), 0o600, boltOptions(false))
@@ -299,7 +300,7 @@ func TestMigration(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := open(dir, Options{}, osFiles(), next); err == nil || !strings.Contains(err.Error(), "from version 1 to 2: half way") {
+	if _, err := open(dir, Options{}, osFiles(), next); err == nil || !strings.Contains(err.Error(), "from version 2 to 3: half way") {
 		t.Errorf("error %v", err)
 	}
 	j = mustOpen(t, dir)

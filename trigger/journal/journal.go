@@ -36,6 +36,7 @@ type Journal struct {
 	mu          sync.Mutex // everything below
 	mailboxes   map[MailboxKey]*mailbox
 	nextMailbox uint64
+	claims      map[string]*chunkList // by trigger
 	live        map[uint64]*entry
 	dead        map[uint64]*deadEntry
 	bodies      map[uint64]int // how many jobs and dead letters have a body
@@ -63,11 +64,10 @@ type Journal struct {
 
 // mailbox is what is in memory of a mailbox: all but its identity set.
 type mailbox struct {
-	id         uint64
-	state      MailboxState
-	cursors    map[string]Cursor
-	firstChunk uint64 // of the identity set
-	nextSeen   uint64 // position of the next hash
+	id      uint64
+	state   MailboxState
+	cursors map[string]Cursor
+	seen    chunkList // the identity set
 }
 
 // entry is what is in memory of a job.
@@ -110,7 +110,7 @@ var finished = failedCommit(nil)
 func newJournal(dir string, o Options, f files) *Journal {
 	j := &Journal{
 		dir: dir, log: o.Log, now: o.Now, floor: o.FreeFloor, readOnly: o.ReadOnly, fs: f,
-		mailboxes: map[MailboxKey]*mailbox{}, nextMailbox: 1,
+		mailboxes: map[MailboxKey]*mailbox{}, nextMailbox: 1, claims: map[string]*chunkList{},
 		live: map[uint64]*entry{}, dead: map[uint64]*deadEntry{}, bodies: map[uint64]int{}, shared: map[string]string{},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}), failed: make(chan error, 1), trouble: make(chan struct{}),
 	}

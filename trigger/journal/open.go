@@ -230,7 +230,7 @@ func (l *loader) load(tx *bolt.Tx) error {
 			return damaged("it has no bucket %s", b)
 		}
 	}
-	for _, step := range []func(*bolt.Tx) error{l.meta, l.mailboxes, l.cursors, l.seen, l.state, l.jobs, l.dead, l.history} {
+	for _, step := range []func(*bolt.Tx) error{l.meta, l.mailboxes, l.cursors, l.seen, l.claims, l.state, l.jobs, l.dead, l.history} {
 		if err := step(tx); err != nil {
 			return err
 		}
@@ -306,21 +306,10 @@ func (l *loader) cursors(tx *bolt.Tx) error {
 func (l *loader) seen(tx *bolt.Tx) error {
 	c := tx.Bucket(bucketSeen).Cursor()
 	for _, m := range l.j.mailboxes {
-		k, _ := c.Seek(be(m.id))
-		if len(k) != 16 || binary.BigEndian.Uint64(k) != m.id {
-			continue
+		var err error
+		if m.seen, err = loadList(c, bucketSeen, be(m.id)); err != nil {
+			return err
 		}
-		m.firstChunk = binary.BigEndian.Uint64(k[8:])
-		back := c.Prev
-		if k, _ := c.Seek(be(m.id + 1)); k == nil {
-			back = c.Last
-		}
-		k, v := back()
-		entries, err := decodeSeen(v)
-		if err != nil || len(k) != 16 {
-			return fmt.Errorf("%w: %s/%x: %w", ErrCorrupt, bucketSeen, k, errors.Join(errRecord, err))
-		}
-		m.nextSeen = binary.BigEndian.Uint64(k[8:])*seenChunk + uint64(len(entries))
 	}
 	return nil
 }

@@ -271,10 +271,10 @@ func decodeNumber(v []byte) (uint64, error) {
 	return n, d.end()
 }
 
-// seenEntry is the size of an entry of an identity set.
+// seenEntry is the size of an entry of a chunk.
 const seenEntry = 12
 
-// encodeSeen and decodeSeen: one chunk of an identity set.
+// encodeSeen and decodeSeen: one chunk of a list.
 func encodeSeen(entries []Seen) []byte {
 	e := newEncoder(kindSeen, seenEntry*len(entries))
 	for _, s := range entries {
@@ -286,9 +286,9 @@ func encodeSeen(entries []Seen) []byte {
 
 func decodeSeen(v []byte) ([]Seen, error) {
 	d := unseal(kindSeen, v)
-	entries := make([]Seen, 0, seenChunk)
+	entries := make([]Seen, 0, chunkLen)
 	for d.err == nil && len(d.b) > 0 {
-		if len(entries) == seenChunk {
+		if len(entries) == chunkLen {
 			d.fail("a chunk has too many entries")
 		}
 		entries = append(entries, Seen{UID: d.fixed32(), Hash: d.fixed64()})

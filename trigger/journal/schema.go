@@ -14,13 +14,14 @@ var (
 	bucketMailboxes = []byte("mailboxes") // id -> kindMailbox
 	bucketCursors   = []byte("cursors")   // mailbox id, trigger -> kindCursor
 	bucketSeen      = []byte("seen")      // mailbox id, chunk number -> kindSeen
+	bucketClaims    = []byte("claims")    // trigger, NUL, chunk number -> kindSeen
 	bucketState     = []byte("state")     // trigger state: key -> kindState
 	bucketJobs      = []byte("jobs")      // sequence -> kindJob
 	bucketBodies    = []byte("bodies")    // body id -> raw message (its CRC is in the jobs)
 	bucketDead      = []byte("dead")      // sequence -> kindDead
 	bucketHistory   = []byte("history")   // line number modulo HistoryLen -> kindHistory
 
-	buckets = [][]byte{bucketMeta, bucketMailboxes, bucketCursors, bucketSeen, bucketState, bucketJobs, bucketBodies, bucketDead, bucketHistory}
+	buckets = [][]byte{bucketMeta, bucketMailboxes, bucketCursors, bucketSeen, bucketClaims, bucketState, bucketJobs, bucketBodies, bucketDead, bucketHistory}
 
 	keyVersion = []byte("version") // 8 bytes, big-endian, unsealed: every version can read it
 	keyNext    = []byte("next")    // sequence numbers below are used or reserved
@@ -55,6 +56,10 @@ var steps = []step{
 			return meta.Put(keyEpoch, encodeNumber(1))
 		}
 		return nil
+	},
+	func(tx *bolt.Tx) error { // 1 to 2
+		_, err := tx.CreateBucketIfNotExists(bucketClaims)
+		return err
 	},
 }
 

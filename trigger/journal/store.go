@@ -27,6 +27,7 @@ type Store interface {
 	Cursors(key MailboxKey) map[string]Cursor
 	State(prefix string) (map[string][]byte, error)
 	Seen(key MailboxKey) ([]Seen, error)
+	Claims(trigger string) ([]Claim, error)
 	History(n int) []HistoryEntry
 
 	Health() error

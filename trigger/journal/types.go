@@ -16,6 +16,7 @@ const (
 	MaxStateKey  = 4 << 10   // bytes of a key of trigger state
 	MaxPending   = 512 << 20 // bytes that may wait for a commit; beyond it Accept fails with ErrBusy
 	MaxSeen      = 1 << 20   // identity hashes kept a mailbox; the oldest go first, 128 at a time
+	MaxClaims    = 1 << 22   // claims kept a trigger; likewise
 	HistoryLen   = 1000      // lines of history kept
 )
 
@@ -120,6 +121,10 @@ type Job struct {
 	body bodyRef
 }
 
+// SameMessage makes j, which is not accepted yet, a job about the message of other,
+// which is: both share it. other's message must be there when j is accepted.
+func (j *Job) SameMessage(other *Job) { j.body = other.body }
+
 // HasBody says whether the journal keeps a message for the job.
 func (j *Job) HasBody() bool { return j.body.id != 0 }
 
@@ -143,6 +148,7 @@ type Batch struct {
 	Mailboxes []MailboxUpdate
 	Cursors   []CursorUpdate
 	Seen      []SeenUpdate
+	Claims    []ClaimUpdate
 	State     map[string][]byte // trigger state; a nil value deletes. Keys that grow in time (a time first) keep commits cheap
 
 	Jobs   []*Job   // new jobs, at most MaxBatchJobs
@@ -180,6 +186,23 @@ type SeenUpdate struct {
 // again when the UID is no longer good.
 type Seen struct {
 	UID  uint32
+	Hash uint64
+}
+
+// ClaimUpdate adds claims to a trigger's.
+type ClaimUpdate struct {
+	Trigger string
+	Add     []Claim
+	Forget  int // so many of the oldest go, rounded down to whole chunks of ClaimChunk
+}
+
+// ClaimChunk is how many claims are forgotten at once.
+const ClaimChunk = chunkLen
+
+// Claim is a message that a trigger has seen: when, in Unix seconds, and a hash of
+// what makes it the same message.
+type Claim struct {
+	At   uint32
 	Hash uint64
 }
 
