@@ -12,6 +12,7 @@ import (
 
 	"mailtrigger/connection"
 	"mailtrigger/trigger"
+	"mailtrigger/trigger/journal"
 )
 
 // many is a daemon of n connections with a mailbox and a trigger each.
@@ -31,6 +32,7 @@ func many(n int) Source {
 	return Source{
 		Connections: connections, Watches: func() []connection.Status { return watches }, Triggers: func() []trigger.TriggerStatus { return triggers },
 		Health: func() error { return nil }, JournalErrors: func() uint64 { return 0 },
+		History: func(int) []journal.HistoryEntry { return nil },
 	}
 }
 

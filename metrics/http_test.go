@@ -122,7 +122,7 @@ func TestMethods(t *testing.T) {
 	address := freeAddress(t)
 	serve(t, ListenOptions{Address: address})
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE"} {
-		for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
+		for _, path := range []string{"/metrics", "/healthz", "/readyz", "/", "/api/status", "/page/page.js"} {
 			req, err := http.NewRequest(method, "http://"+address+path, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -147,7 +147,7 @@ func TestHost(t *testing.T) {
 		"localhost": 200, "localhost:" + port: 200, "LOCALHOST": 200, "127.0.0.1": 200, "127.0.0.1:" + port: 200, "127.8.9.1": 200, "[::1]:" + port: 200, "[::1]": 200,
 		"evil.example": 403, "evil.example:" + port: 403, "localhost.evil.example": 403, "127.0.0.1.evil.example": 403, "10.0.0.1": 403, "": 403,
 	} {
-		for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
+		for _, path := range []string{"/metrics", "/healthz", "/readyz", "/", "/api/status", "/page/page.js"} {
 			c, err := net.Dial("tcp", address)
 			if err != nil {
 				t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"mailtrigger/connection"
 	"mailtrigger/trigger"
 	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/journal"
 	"mailtrigger/trigger/message"
 )
 
@@ -24,8 +25,12 @@ var stages = []string{
 // states are those of a connection in use.
 var states = []connection.State{connection.StateConnecting, connection.StateLooking, connection.StateParked, connection.StateBackoff}
 
-// Build is what build_info says.
-type Build struct{ Version, Go, Commit string }
+// Build is what was built, and of what.
+type Build struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	Commit  string `json:"commit"`
+}
 
 // A Source is the running daemon, as the states are read from it. Its functions
 // are called at each scrape and must be safe for concurrent use.
@@ -35,10 +40,14 @@ type Source struct {
 	Triggers      func() []trigger.TriggerStatus
 	Health        func() error
 	JournalErrors func() uint64 // failed commits so far
+	History       func(n int) []journal.HistoryEntry
+	ShowSubjects  bool // on the status page and in its JSON: of the messages that fired, who from and what about
 }
 
 // Metrics counts and shows. Make it with New; it is safe for concurrent use.
 type Metrics struct {
+	build    Build
+	started  time.Time
 	registry *prometheus.Registry
 	source   atomic.Pointer[Source]
 
@@ -54,6 +63,9 @@ type Metrics struct {
 	mu          sync.Mutex
 	connections map[string]*connectionCounts
 	triggers    map[string]*triggerCounts
+
+	snapshotMu   sync.Mutex // held while one is taken, so that clients share it
+	lastSnapshot *snapshot
 }
 
 // connectionCounts is what is counted of one connection.
@@ -72,7 +84,7 @@ type actionResult struct{ action, result string }
 // New makes the metrics and registers them all.
 func New(b Build) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		build: b, started: time.Now(), registry: prometheus.NewRegistry(),
 
 		connectDuration: histogram("connection_connect_duration_seconds", prometheus.ExponentialBuckets(0.01, 3, 8)),
 		stageErrors:     counters("connection_errors_total"),

@@ -15,9 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"mailtrigger/connection"
 	"mailtrigger/metrics"
-	"mailtrigger/trigger"
 )
 
 // The control socket is HTTP with JSON on a Unix socket of mode 0600: who may
@@ -31,49 +29,6 @@ const (
 	maxControlBody = 64 << 20
 )
 
-type statusInfo struct {
-	Version  versionInfo             `json:"version"`
-	Watches  []watchInfo             `json:"watches"`
-	Triggers []trigger.TriggerStatus `json:"triggers"`
-	Health   string                  `json:"health"` // "ok", or what is wrong
-}
-
-// A watchInfo is how one watched mailbox is doing.
-type watchInfo struct {
-	Connection string    `json:"connection"`
-	Mailbox    string    `json:"mailbox"`
-	State      string    `json:"state"` // connecting, looking, parked or backoff
-	Since      time.Time `json:"since"`
-	Watching   bool      `json:"watching"`
-	Mode       string    `json:"mode"` // idle or poll
-	LastProof  time.Time `json:"last_proof,omitzero"`
-	RoundTrip  float64   `json:"round_trip_seconds"`
-	NextRetry  time.Time `json:"next_retry,omitzero"`
-	Error      string    `json:"error,omitempty"`
-}
-
-func watchInfoOf(s connection.Status) watchInfo {
-	info := watchInfo{
-		Connection: s.Connection, Mailbox: s.Mailbox, State: string(s.State), Since: s.Since, Watching: s.Connected,
-		Mode: s.Mode, LastProof: metrics.LastActivity(&s), RoundTrip: s.RoundTrip.Seconds(), NextRetry: s.NextRetry,
-	}
-	if s.LastError != nil {
-		info.Error = s.LastError.Error()
-	}
-	return info
-}
-
-func (d *daemon) statusInfo() statusInfo {
-	info := statusInfo{Version: buildVersion(), Watches: []watchInfo{}, Triggers: d.engine.Triggers(), Health: "ok"}
-	for _, s := range d.engine.Watches() {
-		info.Watches = append(info.Watches, watchInfoOf(s))
-	}
-	if err := d.health(); err != nil {
-		info.Health = err.Error()
-	}
-	return info
-}
-
 // listenControl serves the control socket. It returns the function that ends it.
 func (d *daemon) listenControl(path string) (stop func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -86,7 +41,7 @@ func (d *daemon) listenControl(path string) (stop func(), err error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.statusInfo(), nil) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.metrics.Status(metrics.Everything), nil) })
 	mux.HandleFunc("GET /dead-letters", func(w http.ResponseWriter, _ *http.Request) {
 		letters, err := d.engine.DeadLetters()
 		answer(w, letterInfos(letters), err)
@@ -174,8 +129,8 @@ func (c *controlClient) Discard(id string) error {
 	return c.do("POST", "/discard?id="+url.QueryEscape(id), nil)
 }
 
-func (c *controlClient) Status() (info statusInfo, err error) {
-	return info, c.do("GET", "/status", &info)
+func (c *controlClient) Status() (st metrics.Status, err error) {
+	return st, c.do("GET", "/status", &st)
 }
 
 // Close ends the connections to the daemon.

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"mailtrigger/metrics"
 )
 
 // A trigger whose action fails for good until a file is there.
@@ -67,33 +69,6 @@ type letterJSON struct {
 		Error    string `json:"error"`
 		Output   string `json:"output"`
 	} `json:"actions"`
-}
-
-// statusJSON is the line of --status --json.
-type statusJSON struct {
-	Version struct{ Version, Go, Commit string } `json:"version"`
-	Health  string                               `json:"health"`
-	Watches []struct {
-		Connection string    `json:"connection"`
-		Mailbox    string    `json:"mailbox"`
-		State      string    `json:"state"`
-		Since      time.Time `json:"since"`
-		Watching   bool      `json:"watching"`
-		Mode       string    `json:"mode"`
-		LastProof  time.Time `json:"last_proof"`
-		RoundTrip  float64   `json:"round_trip_seconds"`
-		NextRetry  time.Time `json:"next_retry"`
-		Error      string    `json:"error"`
-	} `json:"watches"`
-	Triggers []struct {
-		Name        string    `json:"name"`
-		Actions     []string  `json:"actions"`
-		Queue       int       `json:"queue"`
-		Running     int       `json:"running"`
-		Retrying    int       `json:"retrying"`
-		Oldest      time.Time `json:"oldest"`
-		DeadLetters int       `json:"dead_letters"`
-	} `json:"triggers"`
 }
 
 // plain fails if a text that a person looks at could do anything to the terminal,
@@ -177,7 +152,7 @@ func TestControl(t *testing.T) {
 		}
 	}
 	out, _, _ = d.call("--status", "--json")
-	if s := jsonLines[statusJSON](t, out); len(s) != 1 || len(s[0].Watches) != 1 || !s[0].Watches[0].Watching || s[0].Watches[0].LastProof.IsZero() ||
+	if s := jsonLines[metrics.Status](t, out); len(s) != 1 || len(s[0].Watches) != 1 || !s[0].Watches[0].Watching || s[0].Watches[0].LastProof.IsZero() ||
 		len(s[0].Triggers) != 1 || s[0].Triggers[0].DeadLetters != 3 || s[0].Health != "ok" || s[0].Version.Go == "" {
 		t.Errorf("--status --json: %s", out)
 	}

@@ -74,7 +74,7 @@ func (d *daemon) use(cfg *config.Config) error {
 	d.engine.now.Store(engine)
 	d.metrics.Watch(metrics.Source{
 		Connections: cfg.Connections, Watches: engine.Watches, Triggers: engine.Triggers,
-		Health: d.health, JournalErrors: d.store.Errors,
+		Health: d.health, JournalErrors: d.store.Errors, History: d.store.History, ShowSubjects: cfg.Metrics.ShowSubjects,
 	})
 	d.watched.Store(newProgress(cfg.Connections))
 	d.metrics.Loaded(nil, time.Now())

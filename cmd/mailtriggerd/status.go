@@ -10,6 +10,7 @@ import (
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
 	"mailtrigger/connection"
+	"mailtrigger/metrics"
 )
 
 func (c *call) runStatus(ctx context.Context) int {
@@ -38,13 +39,19 @@ func (c *call) runStatus(ctx context.Context) int {
 	return exitOK
 }
 
-func (c *call) printStatus(info *statusInfo) {
+func (c *call) printStatus(info *metrics.Status) {
 	fmt.Fprintf(c.stdout, "mailtriggerd %s, health: %s\n\n", info.Version.Version, info.Health)
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CONNECTION\tMAILBOX\tSTATE\tMODE\tSINCE\tALIVE\tNOTE")
 	for i := range info.Watches {
 		s := &info.Watches[i]
 		note := s.Error
+		if s.Hint != "" {
+			note += "; " + s.Hint
+		}
+		if note != "" {
+			note = s.Stage + ": " + note
+		}
 		if s.State == string(connection.StateBackoff) {
 			note = fmt.Sprintf("next try in %s: %s", until(s.NextRetry), note)
 		}

@@ -36,7 +36,6 @@ var later = []feature{
 	{"trigger.*.condition[].all", nil, "groups of conditions"},
 	{"trigger.*.condition[].none", nil, "groups of conditions"},
 	{"trigger.*.condition[].field", fieldsLater, "conditions on this field"},
-	{"metrics.show_subjects", nil, "subjects on the status page"},
 }
 
 func oneOf(values ...string) func(*node) bool {
