@@ -169,6 +169,23 @@ func unquote(t *testing.T, e ast.Expr) string {
 	return s
 }
 
+// The fields of the dialog lead to keys that there are.
+func TestReadmeFields(t *testing.T) {
+	keys := map[string]bool{"connection.NAME": true}
+	for _, k := range config.Keys() {
+		keys[k.Table+"."+k.Name] = true
+	}
+	named := regexp.MustCompile("`((?:connection|trigger)\\.[^`]*)`")
+	rows := table(t, "Tab", "Field", "Key", "Values and differences")
+	for _, row := range rows {
+		for _, m := range named.FindAllStringSubmatch(row[2]+row[3], -1) {
+			if !keys[m[1]] {
+				t.Errorf("README.md, %s, %s: there is no key %s", row[0], row[1], m[1])
+			}
+		}
+	}
+}
+
 func presetRows() (rows [][]string) {
 	for _, p := range connection.Presets {
 		rows = append(rows, []string{code(p.Name), p.Provider, fmt.Sprintf("%s:%d, %s", p.Address, p.Port, p.Mode), p.Login, p.Notes})
