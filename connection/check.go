@@ -70,11 +70,32 @@ func (c *check) run(ctx context.Context, mailboxes []string) {
 	if len(mailboxes) == 0 {
 		mailboxes = []string{"INBOX"}
 	}
+	var s *session
+	if c.connect(ctx, func(ctx context.Context, tell progress) (failed *Error) {
+		s, failed = c.d.connect(ctx, c.cfg, tell)
+		return failed
+	}) != nil {
+		return
+	}
+	defer s.logout()
+	selected := ""
+	for _, name := range mailboxes {
+		if c.mailbox(ctx, s, name) {
+			selected = name
+		}
+	}
+	if !s.broken {
+		c.idle(ctx, s, selected)
+	}
+}
+
+// connect has f connect and log in, and adds a step for each stage that f tells of.
+func (c *check) connect(ctx context.Context, f func(context.Context, progress) *Error) *Error {
 	connecting, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	c.d.Forgive(c.cfg)
 	stopProbe := c.probeSilence(connecting, cancel)
-	s, failed := c.d.connect(connecting, c.cfg, func(stage string, took time.Duration, detail string, err *Error) {
+	failed := f(connecting, func(stage string, took time.Duration, detail string, err *Error) {
 		c.passed.Add(1)
 		step := Step{Step: stage, OK: err == nil, Seconds: seconds(took), Detail: detail}
 		if err != nil {
@@ -92,19 +113,7 @@ func (c *check) run(ctx context.Context, mailboxes []string) {
 		c.add(step)
 	})
 	stopProbe()
-	if failed != nil {
-		return
-	}
-	defer s.logout()
-	selected := ""
-	for _, name := range mailboxes {
-		if c.mailbox(ctx, s, name) {
-			selected = name
-		}
-	}
-	if !s.broken {
-		c.idle(ctx, s, selected)
-	}
+	return failed
 }
 
 // mailbox tries to select one mailbox.
@@ -186,7 +195,7 @@ func (c *check) improve(stage, detail string) []string {
 	switch stage {
 	case StageCapabilities:
 		if c.cfg.Encryption.Protocol == ProtocolNone && slices.Contains(strings.Fields(detail), "STARTTLS") {
-			return []string{fmt.Sprintf("[connection.%s.encryption]", c.cfg.Name), `protocol = "tls"`, `mode = "explicit"  # the server offers STARTTLS`}
+			return []string{fmt.Sprintf("[%s.encryption]", c.cfg.table()), `protocol = "tls"`, `mode = "explicit"  # the server offers STARTTLS`}
 		}
 	case StageConnect:
 		if p := c.cfg.presetByAddress(); p != nil && c.cfg.Preset == "" {

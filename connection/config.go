@@ -31,6 +31,8 @@ type Config struct {
 	Encryption     Encryption   `toml:"encryption"`
 	Proxy          proxy.Config `toml:"proxy,ref"` // or the name of a [proxy.NAME] table
 	Session        Session      `toml:"session"`
+
+	smtp bool // it stands for an SMTP table; see SMTP
 }
 
 // Session is the table [connection.NAME.session].
@@ -58,10 +60,7 @@ const (
 // "TLS1.2"); what cannot be understood is left for Validate to report.
 func (c *Config) SetDefaults() {
 	c.Preset = strings.ToLower(strings.TrimSpace(c.Preset))
-	c.Address = strings.TrimSpace(c.Address)
-	if strings.HasPrefix(c.Address, "[") && strings.HasSuffix(c.Address, "]") {
-		c.Address = c.Address[1 : len(c.Address)-1]
-	}
+	c.Address = trimAddress(c.Address)
 	e := &c.Encryption
 	e.normalize()
 	if p := FindPreset(c.Preset); p != nil {
@@ -119,14 +118,14 @@ func (c *Config) Validate() []setting.Problem {
 	if c.Preset != "" && FindPreset(c.Preset) == nil {
 		add("preset", "unknown preset %q%s; there are %s", c.Preset, didYouMean(c.Preset, presetNames()), strings.Join(presetNames(), ", "))
 	}
-	if text := checkAddress(c.Address); text != "" && (c.Address != "" || FindPreset(c.Preset) == nil && c.Preset == "") {
+	if text := checkAddress(c.Address, speaksIMAP); text != "" && (c.Address != "" || FindPreset(c.Preset) == nil && c.Preset == "") {
 		add("address", "%s", text)
 	}
 	if c.Port < 1 || c.Port > 65535 {
 		add("port", "%d is not a port; use 1 to 65535, e.g. %d", c.Port, portImplicit)
 	}
-	if t := time.Duration(c.Timeout); t < time.Second || t > time.Hour {
-		add("timeout", "%s is too %s; use 1s to 1h", t, shortOrLong(t, time.Second))
+	if text := checkTimeout(c.Timeout); text != "" {
+		add("timeout", "%s", text)
 	}
 	ps = append(ps, setting.Below("authentication", c.Authentication.Validate())...)
 	ps = append(ps, setting.Below("encryption", c.Encryption.validate(c.presetByAddress()))...)
@@ -189,11 +188,28 @@ func (c *Config) hostPort() string { return net.JoinHostPort(c.Address, strconv.
 // sendID reports whether ID is to be sent where offered.
 func (c *Config) sendID() bool { return c.Session.ID == nil || *c.Session.ID }
 
-// checkAddress says what is wrong with an address, or returns "".
-func checkAddress(a string) string {
+// checkTimeout says what is wrong with the timeout of a connect, or returns "".
+func checkTimeout(timeout setting.Duration) string {
+	if t := time.Duration(timeout); t < time.Second || t > time.Hour {
+		return fmt.Sprintf("%s is too %s; use 1s to 1h", t, shortOrLong(t, time.Second))
+	}
+	return ""
+}
+
+// trimAddress takes off what people write around an address.
+func trimAddress(a string) string {
+	a = strings.TrimSpace(a)
+	if strings.HasPrefix(a, "[") && strings.HasSuffix(a, "]") {
+		return a[1 : len(a)-1]
+	}
+	return a
+}
+
+// checkAddress says what is wrong with a server's address, or returns "".
+func checkAddress(a string, p *protocol) string {
 	switch {
 	case a == "":
-		return `missing; give the server's DNS name or IP address, e.g. "imap.example.com", or a preset`
+		return fmt.Sprintf(`missing; give the server's DNS name or IP address, e.g. "%s.example.com", or a preset`, strings.ToLower(p.name))
 	case strings.Contains(a, "://"):
 		rest := a[strings.Index(a, "://")+3:]
 		host, _, _ := strings.Cut(rest, "/")

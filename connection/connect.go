@@ -21,7 +21,8 @@ import (
 type progress func(stage string, took time.Duration, detail string, err *Error)
 
 // A connector makes one session. Each method is a stage; they run in order, in
-// one goroutine, under one deadline over all of them.
+// one goroutine, under one deadline over all of them. It speaks IMAP; a
+// smtpConnector (smtp.go) has other stages from the greeting on.
 type connector struct {
 	d    *Dialer
 	cfg  *Config
@@ -38,48 +39,59 @@ type connector struct {
 // connect makes a logged-in session. cfg.Timeout is the deadline over secrets,
 // proxy, TCP, TLS, greeting, capabilities and login together.
 func (d *Dialer) connect(ctx context.Context, cfg *Config, tell progress) (*session, *Error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(cfg.Timeout), errTimeout)
-	defer cancel()
 	c := &connector{d: d, cfg: cfg, tell: tell}
+	if err := c.run(ctx, c.greet, c.ask, c.login); err != nil {
+		if f := d.trace.Error; f != nil {
+			f(cfg.Name, err.Stage)
+		}
+		return nil, err
+	}
+	return c.session(), nil
+}
+
+// A stage does one step of a connect. detail is for people.
+type stage func(context.Context) (detail string, err *Error)
+
+// run goes through all stages, those of the protocol last.
+func (c *connector) run(ctx context.Context, greet, ask, login stage) *Error {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(c.cfg.Timeout), errTimeout)
+	defer cancel()
 	for _, stage := range []struct {
 		name string
-		run  func(context.Context) (detail string, err *Error)
+		run  stage
 	}{
 		{StageSecrets, c.secrets},
 		{StageProxy, c.proxy},
 		{StageConnect, c.connect},
 		{StageTLS, c.encrypt},
-		{StageGreeting, c.greet},
-		{StageCapabilities, c.ask},
-		{StageLogin, c.login},
+		{StageGreeting, greet},
+		{StageCapabilities, ask},
+		{StageLogin, login},
 	} {
 		started := time.Now()
 		detail, err := stage.run(ctx)
 		if err != nil {
 			c.close()
 			err = c.complete(ctx, stage.name, err)
-			if err.Stage != stage.name && tell != nil { // as STARTTLS may fail at the greeting
+			if err.Stage != stage.name && c.tell != nil { // as STARTTLS may fail at the greeting
 				stage.name = err.Stage
 			}
-			if f := d.trace.Error; f != nil {
-				f(cfg.Name, err.Stage)
-			}
 		}
-		if tell != nil {
-			tell(stage.name, time.Since(started), detail, err)
+		if c.tell != nil {
+			c.tell(stage.name, time.Since(started), detail, err)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return c.session(), nil
+	return nil
 }
 
 var errTimeout = errors.New("the timeout has passed")
 
 // complete fills in what the stages leave out, and says so where it was the deadline that ended them.
 func (c *connector) complete(ctx context.Context, stage string, err *Error) *Error {
-	err.Connection = c.cfg.Name
+	c.cfg.sign(err)
 	if err.Stage == "" {
 		err.Stage = stage
 	}
@@ -88,11 +100,11 @@ func (c *connector) complete(ctx context.Context, stage string, err *Error) *Err
 	}
 	var known *Error
 	if errors.As(context.Cause(ctx), &known) { // Check has found out why
-		known.Connection = c.cfg.Name
+		c.cfg.sign(known)
 		return known
 	}
 	if context.Cause(ctx) != errTimeout {
-		return &Error{Connection: c.cfg.Name, Stage: err.Stage, Text: "given up: " + oneLine(context.Cause(ctx).Error()), Err: context.Cause(ctx)}
+		return c.cfg.sign(&Error{Stage: err.Stage, Text: "given up: " + oneLine(context.Cause(ctx).Error()), Err: context.Cause(ctx)})
 	}
 	if err.Text == "" || err.Stage == StageGreeting || err.Stage == StageCapabilities || err.Stage == StageLogin {
 		err.Text = fmt.Sprintf("no answer within %s", round(time.Duration(c.cfg.Timeout)))
@@ -115,7 +127,7 @@ func silentHint(cfg *Config) string {
 	if cfg.Encryption.Mode != ModeImplicit {
 		return fmt.Sprintf("a server that waits for TLS says nothing: if port %d is a TLS port, set protocol = \"tls\" and mode = \"implicit\"", cfg.Port)
 	}
-	return "the server is overloaded, or it is no IMAP server: check address and port"
+	return fmt.Sprintf("the server is overloaded, or it does not speak %s: check address and port", cfg.protocol().name)
 }
 
 func (c *connector) close() {
@@ -241,7 +253,7 @@ func (c *connector) encrypt(ctx context.Context) (string, *Error) {
 	}
 	var t *tls.Conn
 	if e.Mode == ModeExplicit {
-		t, err = wire.StartTLS(ctx, c.raw, config)
+		t, err = c.cfg.startTLS(ctx, c.raw, config)
 	} else {
 		t = tls.Client(c.raw, config)
 		err = t.HandshakeContext(ctx)
@@ -252,7 +264,7 @@ func (c *connector) encrypt(ctx context.Context) (string, *Error) {
 	c.conn = t
 	state := t.ConnectionState()
 	c.state = &state
-	if len(state.PeerCertificates) > 0 && c.d.trace.Certificate != nil {
+	if len(state.PeerCertificates) > 0 && c.d.trace.Certificate != nil && !c.cfg.smtp {
 		c.d.trace.Certificate(c.cfg.Name, state.PeerCertificates[0].NotAfter)
 	}
 	if c.tell == nil {
@@ -320,7 +332,7 @@ func (c *connector) explainTalk(stage string, err error) *Error {
 		// With TLS 1.3 a server refuses our certificate, or that there is none, only
 		// after our part of the handshake is done.
 		e := &Error{Stage: StageTLS, Err: err}
-		e.Text, e.Hint, e.pin, e.Permanent = c.cfg.Encryption.ExplainTLS(c.cfg.Address, err)
+		e.Text, e.Hint, e.pin, e.Permanent = c.cfg.Encryption.explainTLS(c.cfg.protocol(), c.cfg.Address, err)
 		return e
 	case errors.As(err, &bye):
 		return serverError(stage, "BYE", bye.Status.Code, bye.Status.Text)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -132,6 +133,7 @@ const maxFetches = 300_000
 type shared struct {
 	auth *auth.Authenticator // so that they share an access token
 	link *wire.LinkOptions
+	busy chan struct{} // a place for each session of an SMTP table
 }
 
 // share returns what the sessions of a connection share.
@@ -145,7 +147,7 @@ func (d *Dialer) share(cfg *Config) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	log := d.log.With("connection", cfg.Name)
+	log := d.log.With("connection", cfg.Name) // or "smtp.NAME"
 	a, err := auth.New(&cfg.Authentication, auth.Options{
 		Connection:     cfg.Name,
 		StateDir:       d.opts.StateDir,
@@ -153,11 +155,12 @@ func (d *Dialer) share(cfg *Config) (*shared, error) {
 		RootCAs:        d.opts.RootCAs,
 		Log:            log,
 		AllowClearText: cfg.Encryption.Protocol == ProtocolNone,
+		SMTP:           cfg.smtp,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{auth: a, link: &wire.LinkOptions{
+	s := &shared{auth: a, busy: make(chan struct{}, MaxSMTPSessions), link: &wire.LinkOptions{
 		Limits: wire.Limits{Body: d.opts.MaxBody, Fetches: maxFetches},
 		Log:    log,
 		OnStatus: func(st wire.Status) {
@@ -174,6 +177,9 @@ func (d *Dialer) share(cfg *Config) (*shared, error) {
 // would be locked.
 func (c *Config) loginKey() (host, user string) {
 	host, _ = c.Identity()
+	if c.smtp { // its ports are doors of the same server as IMAP's
+		host = strings.TrimSuffix(strings.ToLower(c.Address), ".")
+	}
 	return host, c.Authentication.Username
 }
 

@@ -169,7 +169,7 @@ func (e *Encryption) validate(p *Preset) []setting.Problem {
 		}
 	}
 	oneOf("ciphers", e.Ciphers, CiphersDefault, CiphersLegacy)
-	if text := checkAddress(e.ServerName); e.ServerName != "" && text != "" {
+	if text := checkAddress(e.ServerName, speaksIMAP); e.ServerName != "" && text != "" {
 		add("server_name", "%s", text)
 	}
 	if e.CAFile != "" {

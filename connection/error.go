@@ -30,7 +30,8 @@ const (
 
 // An Error is what a person sees when a connection fails.
 type Error struct {
-	Connection string        // the connection's name
+	Connection string        // the connection's name; "" if it is an SMTP table's error
+	SMTP       string        // the name of the SMTP table, if it is one's error
 	Stage      string        // one of the Stage constants
 	Text       string        // what failed and why
 	Hint       string        // what to do; may be empty
@@ -52,6 +53,9 @@ func (e *Error) Error() string {
 	s := e.Stage + ": " + e.Text
 	if e.Connection != "" {
 		s = fmt.Sprintf("connection %q: %s", e.Connection, s)
+	}
+	if e.SMTP != "" {
+		s = fmt.Sprintf("smtp %q: %s", e.SMTP, s)
 	}
 	if e.Hint != "" {
 		s += "; " + e.Hint
@@ -85,7 +89,7 @@ func fail(connection, stage string, err error) *Error {
 
 // explainDial makes an *Error of what the dialer returned.
 func explainDial(cfg *Config, err error, timeout time.Duration) *Error {
-	e := &Error{Connection: cfg.Name, Stage: StageConnect, Err: err}
+	e := &Error{Stage: StageConnect, Err: err}
 	var pe *proxy.Error
 	if errors.As(err, &pe) {
 		e.Stage, e.Text, e.Hint, e.Permanent = StageProxy, pe.Text, pe.Hint, pe.Permanent
@@ -104,7 +108,7 @@ func explainDial(cfg *Config, err error, timeout time.Duration) *Error {
 		e.Hint = "check this machine's DNS"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		e.Text = fmt.Sprintf("%s refuses connections: nothing listens on port %d", cfg.Address, cfg.Port)
-		e.Hint = portHint(cfg.Port)
+		e.Hint = cfg.protocol().portHint(cfg.Port)
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		e.Text = fmt.Sprintf("%s cannot be reached: %s", cfg.hostPort(), lastText(err))
 		e.Hint = "check this machine's network and routes; a proxy may be needed"
@@ -115,16 +119,6 @@ func explainDial(cfg *Config, err error, timeout time.Duration) *Error {
 		e.Text = oneLine(err.Error())
 	}
 	return e
-}
-
-func portHint(port int) string {
-	switch port {
-	case 993:
-		return `check address and port; port 143 with mode = "explicit" may be open instead`
-	case 143:
-		return `check address and port; port 993 with mode = "implicit" may be open instead`
-	}
-	return `check address and port; IMAP is on 993 (mode = "implicit") or 143 (mode = "explicit")`
 }
 
 // serverError makes an *Error of a server's NO, BAD or BYE.

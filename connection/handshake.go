@@ -7,11 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"mailtrigger/connection/smtp"
 	"mailtrigger/connection/wire"
 )
 
 // explainHandshake makes an *Error of a failed handshake or STARTTLS.
 func (c *connector) explainHandshake(err error) *Error {
+	var before *smtp.Error
+	if errors.As(err, &before) {
+		return c.cfg.explainSTARTTLS(before)
+	}
 	e := &Error{Stage: StageTLS, Err: err}
 	var st *wire.StartTLSError
 	if errors.As(err, &st) && st.Stage != "tls" {
@@ -39,7 +44,7 @@ func (c *connector) explainHandshake(err error) *Error {
 			e.Hint = brokenHint
 		case e.Stage == StageTLS:
 			e.Permanent = true
-			e.Hint = `if the server has a TLS port (993), use it with mode = "implicit"`
+			e.Hint = noStartTLSHint(c.cfg)
 		default:
 			e.Permanent = true
 			e.Hint = "check address, port and mode"
@@ -52,8 +57,13 @@ func (c *connector) explainHandshake(err error) *Error {
 	if st != nil && st.Err != nil {
 		err = st.Err
 	}
-	e.Text, e.Hint, e.pin, e.Permanent = c.cfg.Encryption.ExplainTLS(c.cfg.Address, err)
+	e.Text, e.Hint, e.pin, e.Permanent = c.cfg.Encryption.explainTLS(c.cfg.protocol(), c.cfg.Address, err)
 	return e
+}
+
+// noStartTLSHint is what to do where a server has no STARTTLS.
+func noStartTLSHint(cfg *Config) string {
+	return fmt.Sprintf(`if the server has a TLS port (%d), use it with mode = "implicit"`, cfg.protocol().implicit)
 }
 
 // describeTLS says what a handshake has agreed on: version, cipher, chain, expiry.

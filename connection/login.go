@@ -47,14 +47,19 @@ func (c *connector) login(ctx context.Context) (string, *Error) {
 			return "", c.afterLogin(failed)
 		}
 	}
-	detail := fmt.Sprintf("%s as %s", login.Mechanism, c.cfg.Authentication.Username)
+	return describeLogin(login), nil
+}
+
+// describeLogin says by which mechanism, and as whom.
+func describeLogin(login *auth.Login) string {
+	detail := fmt.Sprintf("%s as %s", login.Mechanism, login.Username)
 	if login.Alias != "" {
 		detail += " for " + login.Alias
 	}
 	if login.Warning != "" {
 		detail += " (" + login.Warning + ")"
 	}
-	return detail, nil
+	return detail
 }
 
 // toldAfterLogin reports whether the answer to the login told the capabilities.
@@ -63,7 +68,7 @@ func (c *connector) toldAfterLogin() bool { return c.talk.capabilities != "" }
 // tryLogin does the login, under the eyes of the ledger of wrong passwords.
 func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
 	host, user := c.cfg.loginKey()
-	if failed := c.mayLogin(ctx, host, user); failed != nil {
+	if failed := c.d.mayLogin(ctx, host, user); failed != nil {
 		return failed
 	}
 	before := c.talk.capabilities
@@ -122,10 +127,10 @@ func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
 
 // mayLogin asks the ledger. It waits while other logins to the account are
 // under way, and refuses where three were wrong within the hour.
-func (c *connector) mayLogin(ctx context.Context, host, user string) *Error {
+func (d *Dialer) mayLogin(ctx context.Context, host, user string) *Error {
 	const longest = 5 * time.Second // a wait that is longer is the ledger's no
 	for {
-		wait := c.d.wrong.Allow(host, user, time.Now())
+		wait := d.wrong.Allow(host, user, time.Now())
 		if wait == 0 {
 			return nil
 		}

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"syscall"
 	"time"
-
-	"mailtrigger/connection/wire"
 )
 
 // What Check asks the server in another way, once a step has failed, so as to
@@ -31,7 +29,7 @@ func (c *check) suggest(ctx context.Context, err *Error) []string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, suggestLimit)
 	defer cancel()
-	table := "connection." + c.cfg.Name
+	table := c.cfg.table()
 	switch {
 	case err.pin != "":
 		return []string{fmt.Sprintf("[%s.encryption]", table), fmt.Sprintf("pin_sha256 = [%q]", err.pin)}
@@ -56,12 +54,13 @@ func (c *check) suggest(ctx context.Context, err *Error) []string {
 	return nil
 }
 
-// otherPort tries IMAP's usual ports where the configured one is closed.
+// otherPort tries the usual ports where the configured one is closed.
 func (c *check) otherPort(ctx context.Context) []string {
+	usual := c.cfg.protocol()
 	for _, p := range []struct {
 		port int
 		mode string
-	}{{portImplicit, ModeImplicit}, {portExplicit, ModeExplicit}} {
+	}{{usual.implicit, ModeImplicit}, {usual.explicit, ModeExplicit}} {
 		if p.port == c.cfg.Port {
 			continue
 		}
@@ -69,7 +68,7 @@ func (c *check) otherPort(ctx context.Context) []string {
 		other.Port = p.port
 		if conn, err := c.dial(ctx, &other); err == nil {
 			conn.Close()
-			return []string{fmt.Sprintf("[connection.%s]", c.cfg.Name), "port = " + strconv.Itoa(p.port), fmt.Sprintf("[connection.%s.encryption]", c.cfg.Name), fmt.Sprintf("mode = %q", p.mode)}
+			return []string{fmt.Sprintf("[%s]", c.cfg.table()), "port = " + strconv.Itoa(p.port), fmt.Sprintf("[%s.encryption]", c.cfg.table()), fmt.Sprintf("mode = %q", p.mode)}
 		}
 	}
 	return nil
@@ -89,7 +88,7 @@ func (c *check) otherVersion(ctx context.Context) []string {
 			if c.handshake(ctx, &e) != nil {
 				continue
 			}
-			lines := []string{fmt.Sprintf("[connection.%s.encryption]", c.cfg.Name), fmt.Sprintf("versions = [%q]", v.name)}
+			lines := []string{fmt.Sprintf("[%s.encryption]", c.cfg.table()), fmt.Sprintf("versions = [%q]", v.name)}
 			if ciphers == CiphersLegacy {
 				lines = append(lines, `ciphers = "legacy"`)
 			}
@@ -113,7 +112,7 @@ func (c *check) handshake(ctx context.Context, e *Encryption) error {
 	}
 	defer conn.Close()
 	if e.Mode == ModeExplicit {
-		_, err = wire.StartTLS(ctx, conn, config)
+		_, err = c.cfg.startTLS(ctx, conn, config)
 		return err
 	}
 	return tls.Client(conn, config).HandshakeContext(ctx)

@@ -16,10 +16,15 @@ import (
 // testHint ends a hint where Check can find out more; Check takes it away.
 const testHint = "; --test-connection finds out"
 
-// ExplainTLS says in a person's words why a handshake failed, and what to do.
-// The pin is that of the refused certificate, "" if none was seen.
+// ExplainTLS says in a person's words why a handshake with an IMAP server failed, and
+// what to do. The pin is that of the refused certificate, "" if none was seen.
 // address is the server's, as given to TLSConfig.
 func (e *Encryption) ExplainTLS(address string, err error) (text, hint, pin string, permanent bool) {
+	return e.explainTLS(speaksIMAP, address, err)
+}
+
+// explainTLS is ExplainTLS for a server that speaks p.
+func (e *Encryption) explainTLS(p *protocol, address string, err error) (text, hint, pin string, permanent bool) {
 	var (
 		verification *tls.CertificateVerificationError
 		record       tls.RecordHeaderError
@@ -49,11 +54,11 @@ func (e *Encryption) ExplainTLS(address string, err error) (text, hint, pin stri
 		return gap.Error(), fmt.Sprintf("add %q to versions, or leave out what is above it", versionName(gap.version)), "", true
 	case errors.As(err, &record):
 		if looksPlain(record.RecordHeader[:]) {
-			return "the server speaks plain IMAP on this port, not TLS",
-				`set mode = "explicit" (STARTTLS), or use the TLS port, 993`, "", true
+			return fmt.Sprintf("the server speaks plain %s on this port, not TLS", p.name),
+				fmt.Sprintf(`set mode = "explicit" (STARTTLS), or use the TLS port, %d`, p.implicit), "", true
 		}
 		if strings.HasPrefix(string(record.RecordHeader[:]), "HTTP/") {
-			return "a web server answers on this port, not an IMAP server", "check address, port and proxy", "", true
+			return fmt.Sprintf("a web server answers on this port, not one that speaks %s", p.name), "check address, port and proxy", "", true
 		}
 		return "what answers on this port does not speak TLS", "check address, port and mode", "", true
 	case alert != "":
@@ -84,7 +89,7 @@ func (e *Encryption) ExplainTLS(address string, err error) (text, hint, pin stri
 		return "the server closed the connection in the handshake without a word; many servers do so if they have no TLS version or cipher in common with us",
 			versionsHint + testHint, "", false
 	case isTimeout(err):
-		return "the server did not answer the TLS handshake in time", `is it a TLS port? 993 has mode = "implicit", 143 mode = "explicit"`, "", false
+		return "the server did not answer the TLS handshake in time", fmt.Sprintf(`is it a TLS port? %d has mode = "implicit", %d mode = "explicit"`, p.implicit, p.explicit), "", false
 	}
 	return "the handshake failed: " + oneLine(strings.TrimPrefix(err.Error(), "tls: ")), "", "", false
 }

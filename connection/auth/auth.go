@@ -43,6 +43,14 @@ type Authenticator struct {
 	tokens *tokens // nil without an oauth2 table
 }
 
+// protocol is what a login is for, for people.
+func (a *Authenticator) protocol() string {
+	if a.opts.SMTP {
+		return "SMTP AUTH"
+	}
+	return "IMAP"
+}
+
 // New returns an Authenticator for cfg, which has passed Validate.
 func New(cfg *Config, o Options) (*Authenticator, error) {
 	a := &Authenticator{cfg: *cfg, opts: o}

@@ -147,7 +147,7 @@ func (a *Authenticator) choose(s Server, password setting.Secret) (Mechanism, er
 		e.Text = "the connection is not encrypted, so no password is sent"
 		e.Hint = `set encryption.protocol = "tls"; only encryption.protocol = "none" lets a password be sent in the clear`
 	case noAlias:
-		e.Text = fmt.Sprintf("none of the mechanisms that the server offers has a place for the alias %q (it offers %s)", a.cfg.Alias, offers(s))
+		e.Text = fmt.Sprintf("none of the mechanisms that the server offers has a place for the alias %q (it offers %s)", a.cfg.Alias, a.offers(s))
 		e.Hint = "remove alias, or have PLAIN, SCRAM, XOAUTH2 or OAUTHBEARER switched on at the server"
 	case len(candidates) == 0:
 		e.Text, e.Hint = "there is neither a password nor an oauth2 table, and no client certificate was shown", "set password, oauth2, or encryption.client_certificate_file"
@@ -162,7 +162,7 @@ func (a *Authenticator) choose(s Server, password setting.Secret) (Mechanism, er
 		if e.Mechanism == "" {
 			e.Text = "the server offers no login that fits"
 		}
-		e.Text += " (it offers " + offers(s) + ")"
+		e.Text += " (it offers " + a.offers(s) + ")"
 		e.Hint = `set mechanism = "auto" or one that it offers`
 		if a.tokens != nil {
 			e.Hint = "a server that takes OAuth 2.0 offers XOAUTH2 or OAUTHBEARER; is the address right?"
@@ -208,9 +208,9 @@ func (s Server) mechanisms() []string {
 	return names
 }
 
-func offers(s Server) string {
+func (a *Authenticator) offers(s Server) string {
 	names := slices.Clone(s.mechanisms())
-	if !s.has("LOGINDISABLED") {
+	if !a.opts.SMTP && !s.has("LOGINDISABLED") {
 		names = append(names, "the LOGIN command")
 	}
 	if len(names) == 0 {

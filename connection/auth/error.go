@@ -109,7 +109,7 @@ func (a *Authenticator) Failed(login *Login, err error) error {
 				return e
 			}
 		}
-		e.Hint = login.advice()
+		e.Hint = login.advice(a.protocol())
 	}
 	return e
 }

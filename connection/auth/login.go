@@ -66,12 +66,13 @@ func (l *Login) secrets() []setting.Secret {
 	return s
 }
 
-// advice is what to do when the server has refused the login.
-func (l *Login) advice() string {
+// advice is what to do when the server has refused the login. protocol is what has
+// to be switched on for the account.
+func (l *Login) advice(protocol string) string {
 	var s string
 	switch {
 	case l.token != nil:
-		s = "the access token is new, so check that the account may use IMAP, that username is right, and the scopes"
+		s = "the access token is new, so check that the account may use " + protocol + ", that username is right, and the scopes"
 	case l.Mechanism == "EXTERNAL":
 		s = "check the client certificate, and who it stands for on the server"
 	case l.Mechanism == "ANONYMOUS":
@@ -81,7 +82,7 @@ func (l *Login) advice() string {
 	case l.Mechanism == "SCRAM-SHA-1" || l.Mechanism == "SCRAM-SHA-256" || l.Mechanism == "CRAM-MD5":
 		s = `check username and password; if both are right, the server may have no fitting form of the password: try mechanism = "plain"`
 	default:
-		s = "check username and password; some providers want an app password, or IMAP to be switched on"
+		s = "check username and password; some providers want an app password, or " + protocol + " to be switched on"
 	}
 	if l.Alias != "" {
 		s += ", and that it may log in for the alias"

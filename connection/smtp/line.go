@@ -1,0 +1,77 @@
+package smtp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// The limits of a session.
+const (
+	MaxReply    = 64 << 10         // bytes that a server may say between two commands
+	maxPiece    = 16 << 10         // bytes that are written under one deadline
+	AfterData   = 10 * time.Minute // for the reply to a message, at least (RFC 5321, section 4.5.3.2.6)
+	defaultWait = time.Minute      // Options.Wait
+)
+
+var errEndless = errors.New("the server talks on and on: more than 64 KiB without a word of ours")
+
+// A line is the connection as go-smtp gets it: with a time for each reply, counted
+// from the last word of ours, and for each piece that is written. go-smtp's own
+// deadlines are not for it. It is for one goroutine.
+type line struct {
+	net.Conn
+	head io.Reader     // is read before the connection
+	wait time.Duration // for a reply, and for each piece that is written
+	by   time.Time     // when the reply must have come
+	said int           // bytes of it
+}
+
+func newLine(c net.Conn, head string, wait time.Duration) *line {
+	return &line{Conn: c, head: strings.NewReader(head), wait: wait, by: time.Now().Add(wait)}
+}
+
+// Read implements io.Reader.
+func (l *line) Read(p []byte) (int, error) {
+	if n, err := l.head.Read(p); err == nil {
+		return n, nil
+	}
+	left := MaxReply - l.said
+	if left <= 0 {
+		return 0, errEndless
+	}
+	if err := l.Conn.SetReadDeadline(l.by); err != nil {
+		return 0, err
+	}
+	n, err := l.Conn.Read(p[:min(len(p), left)])
+	l.said += n
+	return n, err
+}
+
+// Write implements io.Writer.
+func (l *line) Write(p []byte) (written int, err error) {
+	for len(p) > 0 {
+		piece := p[:min(len(p), maxPiece)]
+		if err := l.Conn.SetWriteDeadline(time.Now().Add(l.wait)); err != nil {
+			return written, err
+		}
+		n, err := l.Conn.Write(piece)
+		written += n
+		if err != nil {
+			return written, err
+		}
+		p = p[n:]
+	}
+	l.said, l.by = 0, time.Now().Add(l.wait)
+	return written, nil
+}
+
+// patient gives the server more time for the reply it owes.
+func (l *line) patient(d time.Duration) { l.by = time.Now().Add(d) }
+
+// SetDeadline, SetReadDeadline and SetWriteDeadline do nothing: go-smtp's are not kept.
+func (l *line) SetDeadline(time.Time) error      { return nil }
+func (l *line) SetReadDeadline(time.Time) error  { return nil }
+func (l *line) SetWriteDeadline(time.Time) error { return nil }
