@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/mail"
 	"slices"
 	"strings"
 	"sync"
@@ -103,10 +104,25 @@ func (s *SMTP) Validate() []setting.Problem {
 	if text := checkTimeout(s.Timeout); text != "" {
 		add("timeout", "%s", text)
 	}
+	if text := checkSender(s.From); s.From != "" && text != "" {
+		add("from", "%s", text)
+	}
 	ps = append(ps, setting.Below("authentication", s.Authentication.Validate())...)
 	ps = append(ps, setting.Below("encryption", s.Encryption.Validate())...)
 	ps = append(ps, setting.Below("proxy", s.Proxy.Validate())...)
 	return ps
+}
+
+// checkSender says what is wrong with a sender, or returns "".
+func checkSender(from string) string {
+	a, err := mail.ParseAddress(from)
+	if err == nil {
+		_, _, err = smtp.Path(a.Address)
+	}
+	if err != nil {
+		return fmt.Sprintf("%q is not an address; write \"robot@example.com\" or \"Robot <robot@example.com>\"", setting.Printable(from, 100))
+	}
+	return ""
 }
 
 // Insecure says why what is sent is not protected against an eavesdropper in
@@ -134,8 +150,9 @@ func (s *SMTP) config() *Config {
 // MaxSMTPSessions is free, connects within s.Timeout, and sends for as long as the
 // server takes what it is sent; ctx bounds all of it.
 //
-// An error before the message is offered is an *Error: nothing was sent, and unless
-// it is Permanent another try may help. Later it is an *smtp.Error.
+// An error before the message is offered is an *Error: nothing was sent, and it is to
+// be tried again after Retry, as a person may have mended what is Permanent by then.
+// Later it is an *smtp.Error.
 func (d *Dialer) SendMail(ctx context.Context, s *SMTP, m *smtp.Mail) (*smtp.Receipt, error) {
 	ctx, stop := d.bound(ctx)
 	defer stop()
@@ -153,6 +170,12 @@ func (d *Dialer) SendMail(ctx context.Context, s *SMTP, m *smtp.Mail) (*smtp.Rec
 	}
 	client, failed := d.connectSMTP(ctx, cfg, nil)
 	if failed != nil {
+		switch {
+		case failed.refused:
+			failed.Retry = max(failed.Retry, refusedBackoff)
+		case failed.Permanent && !failed.AuthRequired:
+			failed.Retry = max(failed.Retry, permanentBackoff)
+		}
 		return nil, failed
 	}
 	receipt, err := client.Send(ctx, m)

@@ -106,9 +106,7 @@ func New(b Build) *Metrics {
 		m.defects.WithLabelValues(defect)
 	}
 	for _, name := range action.Types() {
-		if !action.Later(name) {
-			m.actionDuration.WithLabelValues(name)
-		}
+		m.actionDuration.WithLabelValues(name)
 	}
 	m.connectDuration.WithLabelValues()
 	m.pushToAction.WithLabelValues()

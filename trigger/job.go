@@ -181,19 +181,21 @@ func (j *job) event(i int) *event.Event {
 const (
 	extraPath     = "path/"     // + index: where that attachment was saved
 	extraProgress = "progress/" // + action: how many attachments it has dealt with
+	extraNote     = "note/"     // + action: what else it wants to know
 	extraBacklog  = "backlog"   // it was in the mailbox before the first look: live mail goes first
 )
 
 // remember keeps what an attempt has made for the attempts and actions after it.
 // It reports whether there is anything new to keep.
-func (j *job) remember(action string, paths map[int]string, progress int) bool {
-	if len(paths) == 0 && progress == j.progress(action) {
+func (j *job) remember(action string, paths map[int]string, progress int, note string) bool {
+	if len(paths) == 0 && progress == j.progress(action) && note == j.note(action) {
 		return false
 	}
 	for i, path := range paths {
 		j.setExtra(extraPath+strconv.Itoa(i), path)
 	}
 	j.setExtra(extraProgress+action, strconv.Itoa(progress))
+	j.setExtra(extraNote+action, note)
 	return true
 }
 
@@ -208,6 +210,8 @@ func (j *job) progress(action string) int {
 	n, _ := strconv.Atoi(j.rec.Extra[extraProgress+action])
 	return n
 }
+
+func (j *job) note(action string) string { return j.rec.Extra[extraNote+action] }
 
 // withPaths returns the message with the paths of the attachments saved by
 // earlier actions. The decoded message itself is shared and stays as it is.

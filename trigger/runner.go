@@ -388,7 +388,7 @@ func (r *runner) do(ctx context.Context, j *job, i int, def action.Local) (actio
 	r.began(j, start.Add(time.Duration(def.Base().Timeout)))
 	defer r.ended(j)
 	j.turn.taken()
-	result := def.Run(ctx, &action.Run{Event: j.event(i), Key: idempotencyKey(j.rec.EventID, state.Name), Env: env, Progress: j.progress(state.Name)})
+	result := def.Run(ctx, &action.Run{Event: j.event(i), Key: idempotencyKey(j.rec.EventID, state.Name), Env: env, Progress: j.progress(state.Name), Note: j.note(state.Name)})
 	crashpoint.Hit("engine.action.after")
 	return result, time.Since(start)
 }
@@ -411,7 +411,7 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 		r.e.trace.action(j.rec.Trigger, state.Name, kind, "ok", took)
 		log.Info("action done", "seconds", seconds(took), "output", logOutput(result.Output))
 		state.State, state.Saved = journal.Done, result.Saved
-		if j.remember(state.Name, result.Paths, 0) {
+		if j.remember(state.Name, result.Paths, 0, "") {
 			j.changed = r.e.store.Update(j.rec)
 			r.releaseWhen(j.changed)
 		} else {
@@ -420,7 +420,7 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 		return attemptDone
 	case action.Retry:
 		r.e.trace.action(j.rec.Trigger, state.Name, kind, "retry", took)
-		j.remember(state.Name, result.Paths, result.Progress)
+		j.remember(state.Name, result.Paths, result.Progress, result.Note)
 		state.Attempt++
 		state.Err, state.Output = errText(result.Err), result.Output
 		state.Next = r.e.now().Add(max(r.backoff(state.Attempt-1), result.RetryAfter))
@@ -432,6 +432,7 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 	default:
 		r.e.trace.action(j.rec.Trigger, state.Name, kind, "dead", took)
 		log.Error("action failed for good, the message becomes a dead letter", "err", result.Err, "output", logOutput(result.Output))
+		j.remember(state.Name, result.Paths, result.Progress, result.Note) // for a retry of the dead letter
 		j.fail(i, errText(result.Err), result.Output)
 		j.changed = r.e.store.Update(j.rec)
 		crashpoint.Hit("engine.dead.sent")

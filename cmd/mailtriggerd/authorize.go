@@ -13,10 +13,9 @@ func (c *call) runAuthorize(ctx context.Context) int {
 	if cfg == nil {
 		return exitConfig
 	}
-	conn := cfg.Connection(c.authorize)
-	if conn == nil {
-		c.problem("the config has no connection %q%s", c.authorize,
-			known("connections", names(cfg.Connections, func(conn *connection.Config) string { return conn.Name })))
+	conn, s := cfg.Connection(c.authorize), smtpNamed(cfg, c.authorize)
+	if conn == nil && s == nil {
+		c.problem("the config has no connection %q%s", c.authorize, known("connections", reachable(cfg)))
 		return exitUsage
 	}
 	d, err := connection.NewDialer(connection.DialerOptions{StateDir: cfg.StateDir})
@@ -25,16 +24,21 @@ func (c *call) runAuthorize(ctx context.Context) int {
 		return exitFailed
 	}
 	defer d.Close()
-	err = d.Authorize(ctx, conn, func(url, code string) {
+	prompt := func(url, code string) {
 		fmt.Fprintf(c.stdout, "open this page in a browser and allow the access:\n\n  %s\n\n", url)
 		if code != "" {
 			fmt.Fprintf(c.stdout, "and enter this code there: %s\n\n", code)
 		}
-	})
+	}
+	if conn != nil {
+		err = d.Authorize(ctx, conn, prompt)
+	} else {
+		err = d.AuthorizeSMTP(ctx, s, prompt)
+	}
 	if err != nil {
-		c.problem("%s: %v", conn.Name, err)
+		c.problem("%s: %v", c.authorize, err)
 		return exitFailed
 	}
-	fmt.Fprintf(c.stdout, "%s: authorized; the refresh token is stored\n", conn.Name)
+	fmt.Fprintf(c.stdout, "%s: authorized; the refresh token is stored\n", c.authorize)
 	return exitOK
 }

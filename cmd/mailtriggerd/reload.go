@@ -55,7 +55,7 @@ func (d *daemon) build(cfg *config.Config) (*connection.Dialer, *trigger.Engine,
 	}
 	engine, err := trigger.New(trigger.Options{
 		Connections: cfg.Connections, Triggers: cfg.Triggers, Watcher: dialer, Store: d.store, StateDir: cfg.StateDir,
-		Env: action.Env{BaseDir: cfg.BaseDir, TempDir: d.temp}, Log: d.log, Trace: d.metrics.TriggerTrace(),
+		Env: action.Env{BaseDir: cfg.BaseDir, TempDir: d.temp, Mailer: dialer}, Log: d.log, Trace: d.metrics.TriggerTrace(),
 	})
 	if err != nil {
 		closeLogged(d.log, "connections", dialer)

@@ -13,7 +13,7 @@ import (
 
 // A checkResult is one line of --test-connection --json.
 type checkResult struct {
-	Connection string            `json:"connection"`
+	Connection string            `json:"connection"` // or smtp.NAME
 	OK         bool              `json:"ok"`
 	Steps      []connection.Step `json:"steps"`
 	Suggest    []string          `json:"suggest,omitempty"` // settings that would help
@@ -24,13 +24,13 @@ func (c *call) runTestConnections(ctx context.Context) int {
 	if cfg == nil {
 		return exitConfig
 	}
-	all := names(cfg.Connections, func(conn *connection.Config) string { return conn.Name })
+	all := reachable(cfg)
 	wanted := c.testConnections
 	if slices.Contains(wanted, "all") {
 		wanted = all
 	}
 	for _, name := range wanted {
-		if cfg.Connection(name) == nil {
+		if cfg.Connection(name) == nil && smtpNamed(cfg, name) == nil {
 			c.problem("the config has no connection %q%s", name, known("connections", all))
 			return exitUsage
 		}
@@ -43,21 +43,50 @@ func (c *call) runTestConnections(ctx context.Context) int {
 	defer d.Close()
 	code := exitOK
 	for _, name := range wanted {
-		if !c.testConnection(ctx, d, cfg, cfg.Connection(name)) {
+		var ok bool
+		if conn := cfg.Connection(name); conn != nil {
+			ok = c.testConnection(conn.Name, conn.Address, conn.Port, func(report func(connection.Step)) []connection.Step {
+				return d.Check(ctx, conn, mailboxesOf(cfg, conn.Name), report)
+			})
+		} else {
+			s := smtpNamed(cfg, name)
+			ok = c.testConnection(s.QualifiedName(), s.Address, s.Port, func(report func(connection.Step)) []connection.Step {
+				return d.CheckSMTP(ctx, s, report)
+			})
+		}
+		if !ok {
 			code = exitFailed
 		}
 	}
 	return code
 }
 
+// reachable are the names of all that can be tested and authorized: connections, and
+// the smtp tables as smtp.NAME.
+func reachable(cfg *config.Config) []string {
+	return append(names(cfg.Connections, func(c *connection.Config) string { return c.Name }),
+		names(cfg.SMTP, (*connection.SMTP).QualifiedName)...)
+}
+
+// smtpNamed returns the smtp table that a call means: by smtp.NAME, or by NAME where no
+// connection has that name. nil if there is none.
+func smtpNamed(cfg *config.Config, name string) *connection.SMTP {
+	for _, s := range cfg.SMTP {
+		if s.QualifiedName() == name {
+			return s
+		}
+	}
+	return cfg.SMTPTable(name)
+}
+
 // testConnection tries one connection and prints each step as it ends.
-func (c *call) testConnection(ctx context.Context, d *connection.Dialer, cfg *config.Config, conn *connection.Config) bool {
+func (c *call) testConnection(name, address string, port int, check func(report func(connection.Step)) []connection.Step) bool {
 	report := func(connection.Step) {}
 	if !c.json {
-		fmt.Fprintf(c.stdout, "%s: %s:%d\n", conn.Name, conn.Address, conn.Port)
+		fmt.Fprintf(c.stdout, "%s: %s:%d\n", name, address, port)
 		report = c.printStep
 	}
-	steps := d.Check(ctx, conn, mailboxesOf(cfg, conn.Name), report)
+	steps := check(report)
 	ok := len(steps) > 0
 	var suggest []string
 	for _, s := range steps {
@@ -65,7 +94,7 @@ func (c *call) testConnection(ctx context.Context, d *connection.Dialer, cfg *co
 		suggest = append(suggest, s.Suggest...)
 	}
 	if c.json {
-		c.printJSON(checkResult{conn.Name, ok, steps, suggest})
+		c.printJSON(checkResult{name, ok, steps, suggest})
 		return ok
 	}
 	if len(suggest) > 0 {
@@ -75,9 +104,9 @@ func (c *call) testConnection(ctx context.Context, d *connection.Dialer, cfg *co
 		fmt.Fprintf(c.stdout, "    %s\n", s)
 	}
 	if ok {
-		fmt.Fprintf(c.stdout, "%s: good\n", conn.Name)
+		fmt.Fprintf(c.stdout, "%s: good\n", name)
 	} else {
-		fmt.Fprintf(c.stdout, "%s: failed\n", conn.Name)
+		fmt.Fprintf(c.stdout, "%s: failed\n", name)
 	}
 	return ok
 }

@@ -155,7 +155,11 @@ func (c *call) printExplanation(x *trigger.Explanation) {
 		fmt.Fprintln(c.stdout, "; it would:")
 	}
 	for _, a := range x.Actions {
-		fmt.Fprintf(c.stdout, "  %s (%s): %s\n", a.Name, a.Type, printable(a.Would))
+		would := strings.Split(a.Would, "\n")
+		fmt.Fprintf(c.stdout, "  %s (%s): %s\n", a.Name, a.Type, printable(would[0]))
+		for _, line := range would[1:] {
+			fmt.Fprintln(c.stdout, strings.TrimRight("    "+printable(line), " "))
+		}
 	}
 }
 

@@ -12,8 +12,7 @@ import (
 // A Definition is one [[trigger.NAME.action]] table: a struct with toml tags
 // that embeds Common. New makes them by the name of their type. Set it up with
 // SetDefaults, then check it with Validate, which also makes it ready to run;
-// neither may be called once it runs. Every Definition is a Local or a Server,
-// but for those that Later names.
+// neither may be called once it runs. Every Definition is a Local or a Server.
 type Definition interface {
 	// Base returns the keys that every type has.
 	Base() *Common
@@ -25,7 +24,7 @@ type Definition interface {
 }
 
 // Local is a Definition that runs in the daemon: exec, webhook, save,
-// save_attachments, append.
+// save_attachments, append, mail, forward, reply.
 type Local interface {
 	Definition
 	// Run makes one attempt. It keeps to ctx's end (the action's timeout is
@@ -63,9 +62,10 @@ type Run struct {
 	Key   string       // idempotency key: event id and action name
 	Env   Env          // what the action may use of the daemon
 
-	// Progress is the Progress of the last attempt's Result, 0 at the first: an
-	// action with for_each goes on where it failed and repeats nothing.
+	// Progress and Note are those of the last attempt's Result, 0 and "" at the
+	// first: an action goes on where it failed and repeats nothing.
 	Progress int
+	Note     string
 }
 
 // Env is what actions share: the same for every run.
@@ -73,6 +73,7 @@ type Env struct {
 	Log     *slog.Logger // nil: silent
 	BaseDir string       // relative paths are relative to it: the config file's directory
 	TempDir string       // private directory for temporary files, on the state directory's file system
+	Mailer  Mailer       // sends mail; nil: mail, forward and reply fail
 }
 
 // Outcome is how an attempt ended.
@@ -110,6 +111,9 @@ type Result struct {
 	// Progress counts the attachments of a for_each that are dealt with: give it
 	// to the next attempt's Run. 0 without for_each.
 	Progress int
+	// Note is what the type wants to know at the next attempt: whom a mail has
+	// reached, say. It is short.
+	Note string
 }
 
 // retry is a failure that another attempt may mend.

@@ -9,6 +9,9 @@
 //	save              save.go, place.go, install.go
 //	save_attachments  attachments.go
 //	append            append.go
+//	mail              mail.go, outgoing.go, send.go
+//	forward           forward.go
+//	reply             reply.go
 //
 // and a Server acts on the message where it is: move, copy, flag, unflag and delete,
 // in mailbox.go.
@@ -21,9 +24,11 @@
 // An attempt may be repeated though it succeeded, if the daemon died before that was
 // recorded. It is then given the same event id and the same idempotency key, and each type
 // does what it can with it: webhook sends it on, save and save_attachments find
-// the file they made (see file in install.go), append finds its line.
+// the file they made (see file in install.go), append finds its line, and what is sent
+// by mail has the same Message-ID.
 //
 // What comes from a mail is a stranger's: it may fill an argument, a header, the
-// query of a URL, a file's name or the levels below a fixed directory, each escaped for where it
-// stands, but it never chooses the program, the script, the host or the directory.
+// query of a URL, a file's name or the levels below a fixed directory, a header field or the
+// text of a mail, each escaped for where it stands, but it never chooses the program, the
+// script, the host or the directory. Who gets a mail is the administrator's to say.
 package action

@@ -47,11 +47,14 @@ func (c *Common) forEach(ctx context.Context, r *Run, s *selection, run func(con
 		}
 		one := *r
 		one.Event, one.Key = e, fmt.Sprintf("%s-%d", r.Key, i)
+		if i > r.Progress {
+			one.Note = "" // it is of the one that failed
+		}
 		result := run(ctx, &one)
 		_, _ = out.Write(result.Output) // an output never fails
 		all.Saved = append(all.Saved, result.Saved...)
 		if result.Outcome != Done {
-			all.Outcome, all.RetryAfter, all.Progress = result.Outcome, result.RetryAfter, i
+			all.Outcome, all.RetryAfter, all.Progress, all.Note = result.Outcome, result.RetryAfter, i, result.Note
 			all.Err = fmt.Errorf("attachment %d (%s): %w", i+1, setting.Printable(e.Attachment.Name, 100), result.Err)
 			break
 		}

@@ -1,43 +1,258 @@
 package action
 
-import "mailtrigger/connection/setting"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
 
-// Mail sends a new message. Its keys are read; Later says that it cannot run yet.
+	"mailtrigger/connection"
+	"mailtrigger/connection/setting"
+	"mailtrigger/trigger/compose"
+	"mailtrigger/trigger/event"
+	"mailtrigger/trigger/message"
+)
+
+// Mail sends a message of its own.
 type Mail struct {
 	Common
 	Envelope
+	Include []string `toml:"include,scalar"` // of for_each: masks of names
+	Types   []string `toml:"types,scalar"`   // of for_each: masks of content types
+
+	selection
 }
 
-// Forward sends the message on.
-type Forward struct {
-	Common
-	Envelope
-	AsAttachment bool `toml:"as_attachment"` // the message as message/rfc822
-}
-
-// Reply answers the sender.
-type Reply struct {
-	Common
-	Envelope
-	AsAttachment bool `toml:"as_attachment"`
-}
-
-// Envelope is what messages that are sent have. All but SMTP are templates.
+// Envelope is what messages that are sent have. All keys but SMTP and AsAttachment are
+// templates.
 type Envelope struct {
-	SMTP    string   `toml:"smtp"` // the name of an [smtp.NAME] table
-	From    string   `toml:"from"`
-	To      []string `toml:"to,scalar"`
-	Cc      []string `toml:"cc,scalar"`
-	Bcc     []string `toml:"bcc,scalar"`
-	Subject string   `toml:"subject"`
-	Body    string   `toml:"body"`
+	SMTP         string   `toml:"smtp"` // the name of an [smtp.NAME] table
+	From         string   `toml:"from"` // default: that of the table
+	To           []string `toml:"to,scalar"`
+	Cc           []string `toml:"cc,scalar"`
+	Bcc          []string `toml:"bcc,scalar"`
+	Subject      string   `toml:"subject"`
+	Body         string   `toml:"body"`
+	AsAttachment bool     `toml:"as_attachment"` // attach the message as it is, as message/rfc822
+
+	table         *connection.SMTP
+	from          *text
+	to, cc, bcc   []*text
+	subject, body *text
+}
+
+// A Sender is a Definition that sends mail: mail, forward, reply.
+type Sender interface {
+	Local
+	// Use says by which table it sends: the one that its key smtp names. It comes
+	// after Validate, and reports what the two lack together.
+	Use(*connection.SMTP) []setting.Problem
+}
+
+// The defaults of mail.
+const (
+	mailSubject = `{{.Trigger}}: {{if .Message}}{{.Message.Subject}}{{else}}{{default .Kind .Reason}}{{end}}`
+	mailBody    = `Trigger {{.Trigger}}, {{.Connection}}/{{.Mailbox}}
+{{if .Message}}
+From: {{range .Message.From}}{{.Name}} <{{.Address}}> {{end}}
+Date: {{date "Mon, 02 Jan 2006 15:04:05 -0700" .Message.Date}}
+Subject: {{.Message.Subject}}
+{{else}}
+{{default .Kind .Reason}}
+{{end}}`
+)
+
+// mailTimeout is how long one attempt may take: as long as large mail needs on a slow
+// line. A server that makes no progress is noticed by the smtp table's timeout.
+const mailTimeout = setting.Duration(30 * time.Minute)
+
+// SetDefaults implements Definition.
+func (a *Mail) SetDefaults() {
+	setDefault(&a.Timeout, mailTimeout)
+	a.Common.SetDefaults()
+	setDefault(&a.Subject, mailSubject)
+	setDefault(&a.Body, mailBody)
 }
 
 // Validate implements Definition.
-func (a *Mail) Validate() []setting.Problem { return a.check(needs{forEach: true}) }
+func (a *Mail) Validate() []setting.Problem {
+	problems := append(a.check(needs{forEach: true}), a.Envelope.validate(a.sample())...)
+	if len(a.To)+len(a.Cc)+len(a.Bcc) == 0 {
+		problems = append(problems, setting.Problem{Key: "to", Text: `is missing; say who gets the mail: to = "ops@example.com"`})
+	}
+	if a.AsAttachment && a.When == OnSilence {
+		problems = append(problems, setting.Problem{Key: "as_attachment", Text: "silence has no message to attach"})
+	}
+	problems = append(problems, a.onlyForEach("include", a.Include)...)
+	problems = append(problems, a.onlyForEach("types", a.Types)...)
+	var found []setting.Problem
+	a.include, found = newMasks("include", a.Include)
+	problems = append(problems, found...)
+	a.types, found = newMasks("types", a.Types)
+	return append(problems, found...)
+}
 
-// Validate implements Definition.
-func (a *Forward) Validate() []setting.Problem { return a.check(needs{message: true}) }
+// Run implements Local.
+func (a *Mail) Run(ctx context.Context, r *Run) Result {
+	return a.forEach(ctx, r, &a.selection, func(ctx context.Context, r *Run) Result {
+		return a.run(ctx, r, a.write)
+	})
+}
 
-// Validate implements Definition.
-func (a *Reply) Validate() []setting.Problem { return a.check(needs{message: true}) }
+// Describe implements Local: the envelope, the header and the text.
+func (a *Mail) Describe(r *Run) (string, error) {
+	return a.describeEach(r, &a.selection, func(r *Run) (string, error) { return a.describe(r, a.write) })
+}
+
+// write makes the mail.
+func (a *Mail) write(ctx context.Context, r *Run) (*outgoing, error) {
+	o, err := a.begin(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if o.skip = o.loops(r.Event); o.skip != "" {
+		return o, nil
+	}
+	if err := a.address(ctx, r.Event, o); err != nil {
+		return nil, err
+	}
+	o.returnPath = o.sender.path
+	o.letter.Auto = message.AutoGenerated
+	if a.AsAttachment {
+		o.letter.Files = attached(r.Event)
+	}
+	return o, nil
+}
+
+// attached is what the event is about, as a file: the message, or in for_each the
+// attachment.
+func attached(e *event.Event) []compose.File {
+	switch {
+	case e.Attachment != nil:
+		return []compose.File{{Name: e.Attachment.FileName(), Type: e.Attachment.ContentType, Open: e.Attachment.Open}}
+	case e.Raw != nil:
+		return []compose.File{original(e)}
+	}
+	return nil
+}
+
+// validate checks the keys, and makes the templates ready.
+func (e *Envelope) validate(sample *event.Event) (problems []setting.Problem) {
+	problem := func(key, format string, args ...any) {
+		problems = append(problems, setting.Problem{Key: key, Text: fmt.Sprintf(format, args...)})
+	}
+	if e.SMTP == "" {
+		problem("smtp", "is missing; name the [smtp.NAME] table that says by which server the mail goes")
+	}
+	ready := func(key, s string, max int) *text {
+		t, err := newText(s, max, "")
+		if err == nil {
+			err = t.check(sample)
+		}
+		if err != nil {
+			problem(key, "%v", err)
+			return nil
+		}
+		return t
+	}
+	addresses := func(key, s string) *text {
+		t := ready(key, s, maxText)
+		if t == nil {
+			return nil
+		}
+		if _, err := addressesOf(context.Background(), t, sample); err != nil && !t.isTemplate() {
+			problem(key, "%v", err)
+		} else if s == "" {
+			problem(key, "is empty; write an address")
+		}
+		return t
+	}
+	e.from, e.to, e.cc, e.bcc = nil, nil, nil, nil
+	if e.From != "" {
+		e.from = addresses("from", e.From)
+	}
+	for _, list := range []struct {
+		key  string
+		from []string
+		to   *[]*text
+	}{{"to", e.To, &e.to}, {"cc", e.Cc, &e.cc}, {"bcc", e.Bcc, &e.bcc}} {
+		for i, s := range list.from {
+			key := list.key
+			if len(list.from) > 1 {
+				key = fmt.Sprintf("%s[%d]", list.key, i)
+			}
+			*list.to = append(*list.to, addresses(key, s))
+		}
+	}
+	e.subject, e.body = ready("subject", e.Subject, maxText), ready("body", e.Body, maxBody)
+	return problems
+}
+
+// Use implements Sender.
+func (e *Envelope) Use(t *connection.SMTP) []setting.Problem {
+	e.table = t
+	if e.From == "" && t.From == "" {
+		return []setting.Problem{{Key: "from", Text: fmt.Sprintf("is missing; say who sends the mail, here or in [smtp.%s]: from = \"robot@example.com\"", t.Name)}}
+	}
+	if e.From == "" {
+		e.from = &text{plain: t.From}
+	}
+	return nil
+}
+
+func (e *Envelope) texts() []*text {
+	return slices.Concat([]*text{e.from, e.subject, e.body}, e.to, e.cc, e.bcc)
+}
+
+// begin makes a letter of what all types have: sender, subject, text.
+func (e *Envelope) begin(ctx context.Context, r *Run) (*outgoing, error) {
+	if e.table == nil {
+		return nil, errors.New("the action has no smtp table")
+	}
+	o := &outgoing{letter: compose.Letter{ID: r.Key, Date: time.Now()}}
+	from, err := addressesOf(ctx, e.from, r.Event)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("from: %w", err)
+	case len(from) != 1:
+		return nil, fmt.Errorf("from: one address is needed, and there are %d", len(from))
+	}
+	o.sender = from[0]
+	o.letter.From = o.sender.Address
+	o.mark = loopMark(r.Event)
+	o.letter.Loops = append(carriedMarks(r.Event), o.mark)
+	if o.letter.Subject, err = e.subject.run(ctx, r.Event); err != nil {
+		return nil, fmt.Errorf("subject: %w", err)
+	}
+	o.letter.Subject = strings.TrimSpace(event.Line(o.letter.Subject, maxText))
+	if o.letter.Text, err = e.body.run(ctx, r.Event); err != nil {
+		return nil, fmt.Errorf("body: %w", err)
+	}
+	return o, nil
+}
+
+// address adds the recipients that the keys to, cc and bcc name.
+func (e *Envelope) address(ctx context.Context, ev *event.Event, o *outgoing) error {
+	for _, list := range []struct {
+		key   string
+		from  []*text
+		shown *[]message.Address
+	}{{"to", e.to, &o.letter.To}, {"cc", e.cc, &o.letter.Cc}, {"bcc", e.bcc, nil}} {
+		for _, t := range list.from {
+			found, err := addressesOf(ctx, t, ev)
+			if err != nil {
+				return fmt.Errorf("%s: %w", list.key, err)
+			}
+			o.add(found, list.shown)
+		}
+	}
+	switch {
+	case len(o.recipients) == 0:
+		return errors.New("nobody is to get the mail: the templates of to, cc and bcc gave no address")
+	case len(o.recipients) > maxRecipients:
+		return fmt.Errorf("the mail would go to %d people, and %d is the limit", len(o.recipients), maxRecipients)
+	}
+	return nil
+}

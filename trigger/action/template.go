@@ -110,7 +110,7 @@ func templateError(err error) error {
 	case strings.Contains(s, "can't evaluate field"):
 		hint = "; fields have their Go names: .ID .Kind .Trigger .Connection .Mailbox .UID .UIDValidity .Attempt .Received .Message.Subject ..."
 	case strings.Contains(s, "not defined"):
-		hint = "; there are json truncate date header pathsafe default lower upper, and those of text/template"
+		hint = "; there are json truncate date header pathsafe default lower upper quote, and those of text/template"
 	}
 	return fmt.Errorf("template: %s%s", setting.Printable(s, 1000), hint)
 }
@@ -246,6 +246,7 @@ func functions(ctx context.Context, e *event.Event) template.FuncMap {
 		},
 		"lower": strings.ToLower,
 		"upper": strings.ToUpper,
+		"quote": quote,
 
 		// Of text/template, with a limit: so that no loop builds a text without end.
 		"print":   func(a ...any) (string, error) { return bounded(fmt.Sprint(a...)) },
@@ -300,6 +301,15 @@ func date(layout string, t time.Time) string {
 		return ""
 	}
 	return t.Format(layout)
+}
+
+// quote marks each line of a text as somebody else's, as mail programs do.
+func quote(s string) (string, error) {
+	s = strings.TrimRight(s, "\r\n")
+	if s == "" {
+		return "", nil
+	}
+	return bounded("> " + strings.ReplaceAll(s, "\n", "\n> "))
 }
 
 // header is the first field of that name in the event's message, "" if there is

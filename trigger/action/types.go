@@ -8,19 +8,17 @@ import (
 
 // types are the types of actions, in the order people read them.
 var types = []struct {
-	name  string
-	make  func() Definition
-	later bool // its keys are known, but this version does not run it
+	name string
+	make func() Definition
 }{
 	{name: "exec", make: func() Definition { return new(Exec) }},
-
 	{name: "webhook", make: func() Definition { return new(Webhook) }},
 	{name: "save", make: func() Definition { return new(Save) }},
 	{name: "save_attachments", make: func() Definition { return new(SaveAttachments) }},
 	{name: "append", make: func() Definition { return new(Append) }},
-	{name: "mail", make: func() Definition { return new(Mail) }, later: true},
-	{name: "forward", make: func() Definition { return new(Forward) }, later: true},
-	{name: "reply", make: func() Definition { return new(Reply) }, later: true},
+	{name: "mail", make: func() Definition { return new(Mail) }},
+	{name: "forward", make: func() Definition { return new(Forward) }},
+	{name: "reply", make: func() Definition { return new(Reply) }},
 	{name: "move", make: func() Definition { return new(Move) }},
 	{name: "copy", make: func() Definition { return new(Copy) }},
 	{name: "flag", make: func() Definition { return new(Flag) }},
@@ -51,16 +49,6 @@ func New(name string) (Definition, error) {
 		return nil, fmt.Errorf("an action needs a type: %s", strings.Join(Types(), ", "))
 	}
 	return nil, fmt.Errorf("unknown type %q; there are %s", name, strings.Join(Types(), ", "))
-}
-
-// Later reports whether a type's keys are known but this version cannot run it.
-func Later(name string) bool {
-	for _, t := range types {
-		if t.name == name {
-			return t.later
-		}
-	}
-	return false
 }
 
 // Groups returns the names of the groups of "matches" conditions that a Definition's

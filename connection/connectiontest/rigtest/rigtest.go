@@ -79,7 +79,7 @@ func unitOf(setting string) string {
 }
 
 var units = strings.Fields(`oauth toxiproxy haproxy main plain tls10 tls11 tls12 tls13 expired wronghost selfsigned
-	mtls external limit minimal dot cyrus socks socksauth socks4 microsocks tinyproxy tinyproxy-basic
+	mtls external limit minimal dot cyrus submission sink socks socksauth socks4 microsocks tinyproxy tinyproxy-basic
 	squid-basic squid-digest squid-ntlm squid-ntlmfake tlsproxy`)
 
 // Start starts units that do not run yet.

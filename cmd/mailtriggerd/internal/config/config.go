@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"mailtrigger/connection"
-	"mailtrigger/connection/auth"
 	"mailtrigger/connection/proxy"
 	"mailtrigger/connection/setting"
 	"mailtrigger/metrics"
@@ -32,7 +31,7 @@ type Config struct {
 
 	Connections []*connection.Config // in the file's order
 	Triggers    []*trigger.Config    // in the file's order; Connection holds names only, patterns are resolved
-	SMTP        []*SMTP              // in the file's order
+	SMTP        []*connection.SMTP   // in the file's order
 
 	Warnings []Problem // what is allowed but dangerous
 
@@ -42,6 +41,16 @@ type Config struct {
 
 // Connection returns the connection named, nil if there is none.
 func (c *Config) Connection(name string) *connection.Config { return c.connections[name] }
+
+// SMTPTable returns the [smtp.NAME] table named, nil if there is none.
+func (c *Config) SMTPTable(name string) *connection.SMTP {
+	for _, s := range c.SMTP {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
 
 // Trigger returns the trigger named, nil if there is none.
 func (c *Config) Trigger(name string) *trigger.Config { return c.triggers[name] }
@@ -82,19 +91,6 @@ type MetricsConfig struct {
 	ShowSubjects  bool   `toml:"show_subjects"`
 }
 
-// SMTP is the table [smtp.NAME].
-type SMTP struct {
-	Name string `toml:"-"` // the table's key
-
-	Address        string                `toml:"address"`
-	Port           int                   `toml:"port"`
-	Timeout        setting.Duration      `toml:"timeout"`
-	From           string                `toml:"from"`
-	Authentication auth.Config           `toml:"authentication"`
-	Encryption     connection.Encryption `toml:"encryption"`
-	Proxy          proxy.Config          `toml:"proxy,ref"`
-}
-
 // document is the file as a whole.
 type document struct {
 	StateDir    string                        `toml:"state_dir,path"`
@@ -105,7 +101,7 @@ type document struct {
 	Metrics     MetricsConfig                 `toml:"metrics"`
 	Connection  map[string]*connection.Config `toml:"connection"`
 	Proxy       map[string]*proxy.Config      `toml:"proxy"`
-	SMTP        map[string]*SMTP              `toml:"smtp"`
+	SMTP        map[string]*connection.SMTP   `toml:"smtp"`
 	Trigger     map[string]*trigger.Config    `toml:"trigger"`
 }
 
@@ -178,11 +174,11 @@ func (l *loader) load() {
 		l.config.Connections = append(l.config.Connections, c)
 		l.config.connections[name] = c
 	})
-	l.insecure()
-	sectionOf(l, "smtp", l.doc.SMTP, func(name string, c *SMTP) {
+	sectionOf(l, "smtp", l.doc.SMTP, func(name string, c *connection.SMTP) {
 		c.Name = name
 		l.config.SMTP = append(l.config.SMTP, c)
 	})
+	l.insecure()
 	sectionOf(l, "trigger", l.doc.Trigger, func(name string, c *trigger.Config) {
 		c.Name = name
 		l.config.Triggers = append(l.config.Triggers, c)
@@ -241,13 +237,18 @@ func (l *loader) complete(table any, n *node, base bool) {
 	}
 }
 
-// insecure warns of connections that anybody in between can read.
+// insecure warns of servers that are reached so that anybody in between can read it.
 func (l *loader) insecure() {
-	for _, c := range l.config.Connections {
-		if why := c.Insecure(); why != "" {
-			n := l.nodes[c]
+	warn := func(table any, why string) {
+		if n := l.nodes[table]; why != "" {
 			l.config.Warnings = append(l.config.Warnings, Problem{n.file, n.line, n.path, why})
 		}
+	}
+	for _, c := range l.config.Connections {
+		warn(c, c.Insecure())
+	}
+	for _, s := range l.config.SMTP {
+		warn(s, s.Insecure())
 	}
 }
 

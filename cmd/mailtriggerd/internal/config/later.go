@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"mailtrigger/trigger/action"
 )
 
 // A feature is something that the configuration can already name and this
@@ -20,8 +18,6 @@ type feature struct {
 // later is all that this version cannot do. A line goes when its feature comes.
 var later = []feature{
 	{"connection.*.authserv_id", nil, "judging whether a sender is authenticated"},
-	{"smtp", nil, "sending mail"},
-	{"trigger.*.action[].type", func(n *node) bool { return action.Later(n.text()) }, "this type of action"},
 	{"trigger.*.action[].when", oneOf("silence", "dead"), "actions at silence and dead letters"},
 	{"trigger.*.expression", nil, "expressions"},
 	{"trigger.*.every", nil, "firing on each Nth match"},

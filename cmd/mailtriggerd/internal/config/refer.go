@@ -7,6 +7,7 @@ import (
 
 	"mailtrigger/connection"
 	"mailtrigger/trigger"
+	"mailtrigger/trigger/action"
 )
 
 // refer checks and resolves the names that triggers give of other tables, and
@@ -29,6 +30,7 @@ func (l *loader) refer() {
 		return l.incomplete[t] != nil
 	})
 	l.removals()
+	l.qualified()
 }
 
 // connections puts names in the place of a trigger's patterns of connections.
@@ -97,21 +99,39 @@ func (l *loader) others(t *trigger.Config) {
 			l.problem(at.items[i], "unknown trigger %q%s", name, suggest(name, without(l.triggers(), t.Name)))
 		}
 	}
-	actions := n.get("action")
-	if actions == nil {
-		return
+	l.senders(t)
+}
+
+// senders gives each action that sends mail the smtp table that it names.
+func (l *loader) senders(t *trigger.Config) {
+	var known []string
+	for _, s := range l.config.SMTP {
+		known = append(known, s.Name)
 	}
-	for _, a := range actions.items {
-		at := a.get("smtp")
-		if at == nil || at.kind != aString || at.text() == "" {
+	for i, a := range t.Actions {
+		sender, ok := a.(action.Sender)
+		if !ok {
 			continue
 		}
-		var known []string
-		for _, s := range l.config.SMTP {
-			known = append(known, s.Name)
+		n := l.nodes[t].get("action").items[i]
+		at := n.get("smtp")
+		if at.text() == "" {
+			continue // Validate has said so
 		}
-		if !slices.Contains(known, at.text()) {
+		table := l.config.SMTPTable(at.text())
+		if table == nil {
 			l.problem(at, "unknown smtp %q%s", at.text(), suggest(at.text(), known))
+			continue
+		}
+		l.relative(n, sender.Use(table))
+	}
+}
+
+// qualified refuses a connection that has the name by which calls mean an smtp table.
+func (l *loader) qualified() {
+	for _, s := range l.config.SMTP {
+		if c := l.config.Connection(s.QualifiedName()); c != nil {
+			l.problem(l.nodes[c], "calls would take %q for [smtp.%s]; choose another name for one of the two", c.Name, s.Name)
 		}
 	}
 }

@@ -1,0 +1,175 @@
+package compose
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"strings"
+
+	gomessage "github.com/emersion/go-message"
+)
+
+// A part is one entity of a message: a text or file, or a multipart with parts.
+type part struct {
+	fields   [][2]string // of its content
+	children []*part     // of a multipart
+	open     func() io.Reader
+}
+
+// maxLine is the longest line of a part, without its end (RFC 5322, section 2.1.1).
+const maxLine = 998
+
+// textPart is a text of ours. It is sent as it is if that is possible, else in the
+// shorter of the encodings.
+func textPart(subtype, text string) *part {
+	text = lines(strings.ToValidUTF8(text, "\uFFFD"))
+	encoding := "7bit"
+	foreign, controls, length := 0, 0, 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '\n':
+			length = 0
+			continue
+		case c >= 0x80:
+			foreign++
+		case c < ' ' && c != '\t' && c != '\r' || c == 0x7f:
+			controls++
+		}
+		if length++; length > 900 {
+			encoding = "quoted-printable"
+		}
+	}
+	switch {
+	case foreign*6 > len(text):
+		encoding = "base64"
+	case foreign+controls > 0:
+		encoding = "quoted-printable"
+	}
+	return &part{
+		fields: [][2]string{{"Content-Type", "text/" + subtype + "; charset=utf-8"}, {"Content-Transfer-Encoding", encoding}},
+		open:   func() io.Reader { return strings.NewReader(text) },
+	}
+}
+
+// lines ends each line with CRLF, the last one, too.
+func lines(s string) string {
+	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
+	if s != "" && !strings.HasSuffix(s, "\n") {
+		s += "\n"
+	}
+	return strings.ReplaceAll(s, "\n", "\r\n")
+}
+
+// filePart is a file: in base64, but for messages that can travel as they are.
+func filePart(f *File, eightBit bool) (*part, error) {
+	kind := f.Type
+	if mime.FormatMediaType(kind, nil) == "" || strings.HasPrefix(kind, "multipart/") {
+		kind = "application/octet-stream"
+	}
+	encoding := "base64"
+	if strings.HasPrefix(kind, "message/") {
+		needs, err := travels(f.Open())
+		switch {
+		case err != nil:
+			return nil, err
+		case needs == "7bit" || needs == "8bit" && eightBit:
+			encoding = needs
+		default:
+			kind = "application/octet-stream"
+		}
+	}
+	fields := [][2]string{{"Content-Type", kind}, {"Content-Transfer-Encoding", encoding}}
+	if id := f.ContentID; id != "" && len(id) < 250 && isASCII(id) && !strings.ContainsAny(id, " \t\r\n<>") {
+		fields = append(fields, [2]string{"Content-ID", "<" + id + ">"}, [2]string{"Content-Disposition", disposition("inline", f.Name)})
+	} else {
+		fields = append(fields, [2]string{"Content-Disposition", disposition("attachment", f.Name)})
+	}
+	return &part{fields: fields, open: f.Open}, nil
+}
+
+// travels says how a text can be sent as it is: "7bit", "8bit", or "" if its bytes
+// would not arrive as they are: a bare CR or LF, a NUL, a long line.
+func travels(r io.Reader) (encoding string, err error) {
+	encoding = "7bit"
+	buf := make([]byte, 32<<10)
+	length, cr := 0, false
+	for {
+		n, err := r.Read(buf)
+		for _, c := range buf[:n] {
+			switch {
+			case cr != (c == '\n'), c == 0:
+				return "", nil
+			case c >= 0x80:
+				encoding = "8bit"
+			}
+			if cr = c == '\r'; cr {
+				continue
+			}
+			if length++; c == '\n' {
+				length = 0
+			}
+			if length > maxLine {
+				return "", nil
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			if cr {
+				return "", nil
+			}
+			return encoding, nil
+		case err != nil:
+			return "", err
+		}
+	}
+}
+
+// multipart puts parts into one; a single part needs none around it.
+func multipart(boundary, subtype string, parts []*part) *part {
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return &part{
+		fields:   [][2]string{{"Content-Type", `multipart/` + subtype + `; boundary="` + boundary + `"`}},
+		children: parts,
+	}
+}
+
+// headerOf returns a header with the fields in their order; empty ones are left out.
+func headerOf(fields [][2]string) gomessage.Header {
+	var h gomessage.Header
+	for i := len(fields) - 1; i >= 0; i-- { // what is added last is written first
+		if f := fields[i]; f[1] != "" {
+			h.Add(f[0], f[1])
+		}
+	}
+	return h
+}
+
+// write writes the part as a whole message, with further fields of its header.
+func (p *part) write(w io.Writer, fields [][2]string) error {
+	top, err := gomessage.CreateWriter(w, headerOf(append(fields, p.fields...)))
+	if err != nil {
+		return err
+	}
+	return p.fill(top)
+}
+
+// fill writes the part's content.
+func (p *part) fill(w *gomessage.Writer) error {
+	for _, child := range p.children {
+		inner, err := w.CreatePart(headerOf(child.fields))
+		if err != nil {
+			return err
+		}
+		if err := child.fill(inner); err != nil {
+			return err
+		}
+	}
+	if p.open != nil {
+		if _, err := io.Copy(w, p.open()); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
