@@ -2,17 +2,17 @@ package connection
 
 import "strings"
 
-// An smtpPreset is where a provider takes mail. Its name, and how one logs in there,
+// An SMTPPreset is where a provider takes mail. Its name, and how one logs in there,
 // are those of the Preset of the same name.
-type smtpPreset struct {
-	name    string
-	address string
-	port    int
-	mode    string
+type SMTPPreset struct {
+	Name    string
+	Address string
+	Port    int
+	Mode    string // ModeImplicit or ModeExplicit
 }
 
-// smtpPresets has one for each of Presets.
-var smtpPresets = []smtpPreset{
+// SMTPPresets has one for each of Presets.
+var SMTPPresets = []SMTPPreset{
 	{"163", "smtp.163.com", 465, ModeImplicit},
 	{"fastmail", "smtp.fastmail.com", 465, ModeImplicit},
 	{"gmail", "smtp.gmail.com", 465, ModeImplicit},
@@ -28,44 +28,44 @@ var smtpPresets = []smtpPreset{
 }
 
 // findSMTPPreset returns the preset of that name, or nil.
-func findSMTPPreset(name string) *smtpPreset {
-	for i := range smtpPresets {
-		if smtpPresets[i].name == name {
-			return &smtpPresets[i]
+func findSMTPPreset(name string) *SMTPPreset {
+	for i := range SMTPPresets {
+		if SMTPPresets[i].Name == name {
+			return &SMTPPresets[i]
 		}
 	}
 	return nil
 }
 
 // apply fills in what s does not set. The preset's port belongs to its mode.
-func (p *smtpPreset) apply(s *SMTP) {
+func (p *SMTPPreset) apply(s *SMTP) {
 	if s.Address == "" {
-		s.Address = p.address
+		s.Address = p.Address
 	}
 	e := &s.Encryption
-	if s.Port == 0 && e.Protocol != ProtocolNone && (e.Mode == "" || e.Mode == p.mode) {
-		s.Port = p.port
+	if s.Port == 0 && e.Protocol != ProtocolNone && (e.Mode == "" || e.Mode == p.Mode) {
+		s.Port = p.Port
 	}
-	if e.Mode == "" && s.Port == p.port && e.Protocol != ProtocolNone {
-		e.Mode = p.mode
+	if e.Mode == "" && s.Port == p.Port && e.Protocol != ProtocolNone {
+		e.Mode = p.Mode
 	}
 	if o := &s.Authentication.OAuth2; o.Grant != "" && o.Provider == "" && o.TokenURL == "" {
-		o.Provider = FindPreset(p.name).OAuth2
+		o.Provider = FindPreset(p.Name).OAuth2
 	}
 }
 
 // login is how one logs in at the provider.
-func (p *smtpPreset) login() string {
-	if c := FindPreset(p.name); c != nil && c.Login != "" {
+func (p *SMTPPreset) login() string {
+	if c := FindPreset(p.Name); c != nil && c.Login != "" {
 		return c.Provider + ": " + c.Login
 	}
 	return ""
 }
 
 // smtpPresetOf returns the preset of the provider at an address and port, or nil.
-func smtpPresetOf(address string, port int) *smtpPreset {
-	for i := range smtpPresets {
-		if p := &smtpPresets[i]; strings.EqualFold(p.address, address) && p.port == port {
+func smtpPresetOf(address string, port int) *SMTPPreset {
+	for i := range SMTPPresets {
+		if p := &SMTPPresets[i]; strings.EqualFold(p.Address, address) && p.Port == port {
 			return p
 		}
 	}

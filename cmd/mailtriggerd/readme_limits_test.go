@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"mailtrigger/connection"
+	"mailtrigger/connection/smtp"
 	"mailtrigger/trigger"
+	"mailtrigger/trigger/compose"
 	"mailtrigger/trigger/event"
 	"mailtrigger/trigger/journal"
 	"mailtrigger/trigger/message"
@@ -114,6 +117,12 @@ func TestReadmeLimits(t *testing.T) {
 		{"output of a command", binary(2 * of("trigger/action/output.go", "outputHalf"))},
 		{"answer to a webhook", binary(of("trigger/action/webhook.go", "maxAnswer"))},
 		{"Retry-After", fmt.Sprintf("%d hours", of("trigger/action/webhook.go", "maxRetryAfter")/int64(time.Hour))},
+		{"people that one mail goes to", count1000(of("trigger/action/outgoing.go", "maxRecipients"))},
+		{"subject of a mail", count1000(compose.MaxSubject) + " characters"},
+		{"sessions with one SMTP server", count1000(connection.MaxSMTPSessions)},
+		{"reply of an SMTP server", binary(smtp.MaxReply)},
+		{"answers to one address", fmt.Sprintf("%d in %d hours", of("trigger/action/reply.go", "defaultDailyLimit"), of("trigger/action/reply.go", "answersFor")/int64(time.Hour))},
+		{"addresses whose answers", count1000(of("trigger/action/reply.go", "maxAnsweredNames"))},
 		{"template", binary(of("trigger/action/template.go", "maxTemplate")), fmt.Sprintf("%d seconds", of("trigger/action/template.go", "maxTemplateTime")/int64(time.Second))},
 		{"argument", binary(of("trigger/action/template.go", "maxText"))},
 		{"body of a template", binary(of("trigger/action/template.go", "maxBody"))},

@@ -197,6 +197,14 @@ func TestReadmePresets(t *testing.T) {
 	same(t, "presets", table(t, "Preset", "Provider", "Server", "Login", "Also"), presetRows())
 }
 
+func TestReadmeSMTPPresets(t *testing.T) {
+	var rows [][]string
+	for _, p := range connection.SMTPPresets {
+		rows = append(rows, []string{code(p.Name), fmt.Sprintf("%s:%d, %s", p.Address, p.Port, p.Mode)})
+	}
+	same(t, "presets of smtp tables", table(t, "Preset", "Server"), rows)
+}
+
 func orderRows() (rows [][]string) {
 	for i, m := range auth.Order {
 		when := "a password"

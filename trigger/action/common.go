@@ -76,7 +76,7 @@ func (c *Common) check(n needs) (problems []setting.Problem) {
 	problems = append(problems, setting.OneOf("when", string(c.When), []string{
 		string(OnMatch), string(OnNoMatch), string(Always), string(OnSilence), string(OnDead)})...)
 	if c.When == OnSilence && n.message {
-		problem("when", "silence has no message to %s; use exec, webhook or append", c.Type)
+		problem("when", "silence has no message to %s; use exec, webhook, append or mail", c.Type)
 	}
 	problems = append(problems, setting.OneOf("for_each", c.ForEach, []string{eachMessage, eachAttachment})...)
 	switch {
@@ -84,7 +84,7 @@ func (c *Common) check(n needs) (problems []setting.Problem) {
 	case c.Type == "save_attachments":
 		problem("for_each", "save_attachments saves each attachment as it is; leave for_each out")
 	case !n.forEach:
-		problem("for_each", "%s runs once a message; only exec and webhook can run for each attachment", c.Type)
+		problem("for_each", "%s runs once a message; only exec, webhook and mail can run for each attachment", c.Type)
 	case c.When == OnSilence:
 		problem("for_each", "silence has no message, so no attachments")
 	}

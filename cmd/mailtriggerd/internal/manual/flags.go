@@ -35,7 +35,7 @@ var Flags = []Flag{
 	{Name: "config", Arg: "FILE", Values: Files, Does: "run the daemon with this file (default " + DefaultConfig + "); with the calls below: the file they use"},
 	{Name: "check-config", Does: "read the file and print every mistake; with --no-secrets secret files are not looked for"},
 	{Name: "no-secrets", Does: "do not look for secret files", With: "check-config"},
-	{Name: "test-connection", Arg: "NAME", Values: Connections, Does: "try a connection step by step, from the proxy to IDLE; repeatable; \"all\""},
+	{Name: "test-connection", Arg: "NAME", Values: Connections, Does: "try a connection, or a server that takes mail (smtp.NAME), step by step; repeatable; \"all\""},
 	{Name: "test-trigger", Arg: "NAME", Values: Triggers, Does: "say what the trigger would do with --message FILE.eml, or with the newest mail in the mailbox (--mailbox, --uid); runs nothing"},
 	{Name: "message", Arg: "FILE.eml", Values: Files, Does: "judge the mail in this file", With: "test-trigger"},
 	{Name: "mailbox", Arg: "MAILBOX", Does: "fetch from this mailbox, not the trigger's first", With: "test-trigger"},
