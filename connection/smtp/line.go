@@ -68,9 +68,6 @@ func (l *line) Write(p []byte) (written int, err error) {
 	return written, nil
 }
 
-// patient gives the server more time for the reply it owes.
-func (l *line) patient(d time.Duration) { l.by = time.Now().Add(d) }
-
 // SetDeadline, SetReadDeadline and SetWriteDeadline do nothing: go-smtp's are not kept.
 func (l *line) SetDeadline(time.Time) error      { return nil }
 func (l *line) SetReadDeadline(time.Time) error  { return nil }
