@@ -313,3 +313,9 @@ func (p *addressParser) decode(s string) string {
 	}
 	return strings.TrimSpace(tame(p.words(s)))
 }
+
+// ParseAddresses reads an address list that is already decoded: the value of one
+// of a Message's Headers.
+func ParseAddresses(value string) []Address {
+	return newReader(Options{}).addresses(nil, []byte(value))
+}

@@ -83,6 +83,11 @@ func (d *defects) add(word string) {
 	}
 }
 
+// any reports whether one of the words is among them.
+func (d defects) any(words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(d, w) })
+}
+
 // list returns the words sorted, never nil.
 func (d defects) list() []string {
 	l := append([]string{}, d...)

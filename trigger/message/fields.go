@@ -41,7 +41,7 @@ func (r *reader) headers(fields []field) {
 		m.Headers = append(m.Headers, h)
 		switch strings.ToLower(h.Name) {
 		case "from":
-			m.From = r.addresses(m.From, f.value)
+			r.from(f.value)
 		case "to":
 			m.To = r.addresses(m.To, f.value)
 		case "cc":
@@ -54,6 +54,8 @@ func (r *reader) headers(fields []field) {
 			if r.once(&subject) {
 				m.Subject = h.Value
 			}
+		case "received", "authentication-results":
+			m.trace = append(m.trace, Header{Name: h.Name, Value: string(unfold(f.value, &r.defects))})
 		case "message-id":
 			if r.once(&id) {
 				m.MessageID = h.Value
@@ -68,6 +70,26 @@ func (r *reader) headers(fields []field) {
 			}
 		}
 	}
+	m.doubtful = m.doubtful || r.defects.any(DefectHeaderLimit, DefectHeaderLine, DefectHeaderEnd, DefectHeaderMissing, DefectLineEnd)
+}
+
+// from reads a From field. Who wrote a message is in doubt where the field had to
+// be read by guess, or where there is another.
+func (r *reader) from(value []byte) {
+	m := r.m
+	if m.From != nil {
+		m.doubtful = true
+	}
+	before := r.defects
+	r.defects = nil
+	if m.From = r.addresses(m.From, value); m.From == nil {
+		m.From = []Address{}
+	}
+	m.doubtful = m.doubtful || r.defects.any(DefectAddress, DefectAddressLimit, DefectEncodedWord)
+	for _, word := range r.defects {
+		before.add(word)
+	}
+	r.defects = before
 }
 
 // once reports whether a field is there for the first time.

@@ -29,6 +29,25 @@ type Message struct {
 	CodePage      CodePage     `json:"code_page"`
 	Authenticated bool         `json:"authenticated"`
 	Defects       []string     `json:"defects"` // short words from Defects' documented list, sorted, unique
+
+	trace    []Header // see Trace
+	doubtful bool     // see Author
+}
+
+// Trace returns the fields Received and Authentication-Results, in order,
+// unfolded but not decoded: an encoded word within them is a sender's, and what
+// it hides must not become syntax.
+func (m *Message) Trace() []Header { return m.trace }
+
+// Author returns the one address of the one From field. It is not ok where there
+// is any doubt about it, since another reader might then see another author: no
+// or several From fields or addresses, a From field that had to be read by guess,
+// or a header whose fields were not plain to tell.
+func (m *Message) Author() (address string, ok bool) {
+	if m.doubtful || len(m.From) != 1 || m.From[0].Address == "" {
+		return "", false
+	}
+	return m.From[0].Address, true
 }
 
 // An Address is one mailbox of an address list.

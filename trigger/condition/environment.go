@@ -1,0 +1,133 @@
+package condition
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"mailtrigger/trigger/message"
+)
+
+// What expressions see: the event's JSON keys as names. The action and the attempt
+// are not among them, since no action runs yet. An absent date is the zero time.
+
+// environment is the event.
+type environment struct {
+	ID          string      `expr:"id"`
+	Kind        string      `expr:"kind"`
+	Trigger     string      `expr:"trigger"`
+	Connection  string      `expr:"connection"`
+	Mailbox     string      `expr:"mailbox"`
+	UIDValidity int         `expr:"uidvalidity"`
+	UID         int         `expr:"uid"`
+	Received    time.Time   `expr:"received"`
+	Message     messageKeys `expr:"message"`
+
+	Header func(name string) string `expr:"header"` // the first field of that name, "" if there is none
+	Now    func() time.Time         `expr:"now"`
+	Clock  func() (bool, error)     `expr:"__clock"`
+}
+
+// clockName is the name of the function that ends an expression that takes too long.
+const clockName = "__clock"
+
+// messageKeys is the event's message.
+type messageKeys struct {
+	MessageID     string           `expr:"message_id"`
+	Date          time.Time        `expr:"date"`
+	Subject       string           `expr:"subject"`
+	From          []addressKeys    `expr:"from"`
+	To            []addressKeys    `expr:"to"`
+	Cc            []addressKeys    `expr:"cc"`
+	Bcc           []addressKeys    `expr:"bcc"`
+	ReplyTo       []addressKeys    `expr:"reply_to"`
+	Headers       []headerKeys     `expr:"headers"`
+	Text          string           `expr:"text"`
+	HTML          string           `expr:"html"`
+	Size          int              `expr:"size"`
+	Flags         []string         `expr:"flags"`
+	Attachments   []attachmentKeys `expr:"attachments"`
+	CodePage      codePageKeys     `expr:"code_page"`
+	Authenticated bool             `expr:"authenticated"`
+	Defects       []string         `expr:"defects"`
+}
+
+// bodyKeys are the keys of a message that its header does not tell.
+var bodyKeys = []string{"text", "html", "attachments", "code_page", "defects"}
+
+type addressKeys struct {
+	Name    string `expr:"name"`
+	Address string `expr:"address"`
+}
+
+type headerKeys struct {
+	Name  string `expr:"name"`
+	Value string `expr:"value"`
+}
+
+type attachmentKeys struct {
+	Name        string `expr:"name"`
+	ContentType string `expr:"content_type"`
+	Size        int    `expr:"size"`
+	SHA256      string `expr:"sha256"`
+	Disposition string `expr:"disposition"`
+	ContentID   string `expr:"content_id"`
+}
+
+type codePageKeys struct {
+	Used string `expr:"used"`
+	Why  string `expr:"why"`
+}
+
+// names are those that an expression begins with.
+var names = namesOf(reflect.TypeFor[environment]())
+
+func namesOf(t reflect.Type) (list []string) {
+	for i := range t.NumField() {
+		if name := t.Field(i).Tag.Get("expr"); name != clockName {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+func newEnvironment(m *Mail) environment {
+	msg := m.Message
+	deadline := time.Now().Add(maxTime)
+	e := environment{
+		ID: m.ID, Kind: string(m.Kind), Trigger: m.Trigger, Connection: m.Connection, Mailbox: m.Mailbox,
+		UIDValidity: int(m.UIDValidity), UID: int(m.UID), Received: m.Received,
+		Message: messageKeys{
+			MessageID: msg.MessageID, Date: msg.Date, Subject: msg.Subject,
+			From: addressesOf(msg.From), To: addressesOf(msg.To), Cc: addressesOf(msg.Cc), Bcc: addressesOf(msg.Bcc), ReplyTo: addressesOf(msg.ReplyTo),
+			Text: msg.Text, HTML: msg.HTML, Size: int(msg.Size), Flags: msg.Flags,
+			CodePage: codePageKeys(msg.CodePage), Authenticated: msg.Authenticated, Defects: msg.Defects,
+		},
+		Header: msg.Get,
+		Now:    func() time.Time { return m.Now },
+		Clock: func() (bool, error) {
+			if time.Now().After(deadline) {
+				return false, errTime
+			}
+			return true, nil
+		},
+	}
+	for _, h := range msg.Headers {
+		e.Message.Headers = append(e.Message.Headers, headerKeys(h))
+	}
+	for i := range msg.Attachments {
+		a := &msg.Attachments[i]
+		e.Message.Attachments = append(e.Message.Attachments, attachmentKeys{a.Name, a.ContentType, int(a.Size), a.SHA256, a.Disposition, a.ContentID})
+	}
+	return e
+}
+
+var errTime = fmt.Errorf("it takes longer than %s for this message", maxTime)
+
+func addressesOf(list []message.Address) []addressKeys {
+	out := make([]addressKeys, 0, len(list))
+	for _, a := range list {
+		out = append(out, addressKeys(a))
+	}
+	return out
+}

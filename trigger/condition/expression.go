@@ -1,0 +1,176 @@
+package condition
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/vm"
+)
+
+// The limits of an expression.
+const (
+	maxExpression = 16 << 10        // bytes of its text
+	maxNodes      = 1000            // of its syntax tree
+	maxMemory     = 1_000_000       // items of lists that it makes, as expr's virtual machine counts them
+	maxTime       = 2 * time.Second // of judging one message
+)
+
+// functions are those of expr-lang that an expression may call. Those that build
+// long texts or lists out of short ones are not needed to say yes or no.
+var functions = []string{
+	"all", "any", "count", "filter", "find", "findIndex", "findLast", "findLastIndex", "map", "none", "one", "sum",
+	"abs", "ceil", "date", "duration", "first", "float", "floor", "hasPrefix", "hasSuffix", "indexOf", "int", "last", "lastIndexOf",
+	"len", "lower", "max", "min", "round", "timezone", "trim", "trimPrefix", "trimSuffix", "upper",
+}
+
+// Functions returns the names of the functions that an expression may call.
+func Functions() []string {
+	return slices.Sorted(slices.Values(append([]string{"header", "now"}, functions...)))
+}
+
+// An expression is what tables cannot say, in the language of expr-lang, over
+// the event. Its time is bounded: a list is gone through only once (no predicate
+// in a predicate), the pattern of matches is fixed, and at each item of a list
+// the clock is looked at.
+type expression struct {
+	source  string
+	program *vm.Program
+	body    bool // it looks at what only the body tells
+}
+
+// compileExpression checks the types, too. Errors say where in the expression the mistake is.
+func compileExpression(source string) (*expression, error) {
+	if len(source) > maxExpression {
+		return nil, fmt.Errorf("has %d bytes; at most %d are read", len(source), maxExpression)
+	}
+	look := &inspector{}
+	options := []expr.Option{
+		expr.Env(environment{}), expr.AsBool(), expr.WarnOnAny(), expr.MaxNodes(maxNodes),
+		expr.DisableAllBuiltins(), expr.Patch(look),
+	}
+	for _, name := range functions {
+		options = append(options, expr.EnableBuiltin(name))
+	}
+	program, err := expr.Compile(source, options...)
+	switch {
+	case look.problem != nil:
+		return nil, where(source, look.problem)
+	case err != nil:
+		return nil, where(source, err)
+	}
+	return &expression{source, program, look.needsBody()}, nil
+}
+
+// where words an error of expr-lang for the config: on one line, with the place.
+func where(source string, err error) error {
+	var e *file.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	text := strings.ReplaceAll(e.Message, "\n", " ")
+	if name, found := strings.CutPrefix(text, "unknown name "); found {
+		text = "unknown name " + name + "; there are " + strings.Join(names, ", ")
+	}
+	if strings.Contains(source, "\n") {
+		return fmt.Errorf("line %d, column %d: %s", e.Line, e.Column+1, text)
+	}
+	return fmt.Errorf("column %d: %s", e.Column+1, text)
+}
+
+// An inspector looks at a syntax tree once its types are known, refuses what has
+// no bound, and puts a look at the clock before each round of a predicate.
+type inspector struct {
+	problem *file.Error
+	body    bool
+	loose   int // uses of the message as a whole, and not by one of its keys
+}
+
+// Visit implements ast.Visitor; what is within a node has been visited before it.
+func (i *inspector) Visit(n *ast.Node) {
+	if isMessage(*n) {
+		i.loose++
+	}
+	switch node := (*n).(type) {
+	case *ast.IdentifierNode:
+		if node.Value == "$env" {
+			i.refuse(node, "$env is not available; name what is meant")
+		}
+	case *ast.BuiltinNode: // those with predicates cannot be disabled
+		if !slices.Contains(functions, node.Name) {
+			i.refuse(node, node.Name+" is not available")
+		}
+	case *ast.PredicateNode:
+		if inner := predicateIn(node.Node); inner != nil {
+			i.refuse(inner, "a predicate in a predicate takes time without bound; write a condition for one of them")
+		}
+		clock := &ast.CallNode{Callee: &ast.IdentifierNode{Value: clockName}}
+		node.Node = &ast.SequenceNode{Nodes: []ast.Node{clock, node.Node}}
+	case *ast.BinaryNode:
+		if _, fixed := node.Right.(*ast.StringNode); node.Operator == "matches" && !fixed {
+			i.refuse(node, "the pattern of matches must be a text that is written out")
+		}
+	case *ast.MemberNode:
+		key, fixed := node.Property.(*ast.StringNode)
+		switch {
+		case isMessage(node.Node) && fixed:
+			i.loose--
+			i.body = i.body || slices.Contains(bodyKeys, key.Value)
+		case node.Node.Type() == nil || node.Node.Type().Kind() == reflect.Interface:
+			i.body = true // it may be the message
+		}
+	}
+}
+
+// needsBody reports whether what the tree looks at needs the message's body.
+func (i *inspector) needsBody() bool { return i.body || i.loose > 0 }
+
+func (i *inspector) refuse(n ast.Node, text string) {
+	if i.problem == nil {
+		i.problem = &file.Error{Location: n.Location(), Message: text}
+	}
+}
+
+// predicateIn returns a predicate within a node, nil if there is none.
+func predicateIn(n ast.Node) ast.Node {
+	return ast.Find(n, func(n ast.Node) bool { _, ok := n.(*ast.PredicateNode); return ok })
+}
+
+// isMessage reports whether a node is the event's message.
+func isMessage(n ast.Node) bool {
+	return n.Type() == reflect.TypeFor[messageKeys]()
+}
+
+// judge works the expression out.
+func (x *expression) judge(s *sight) (Truth, error) {
+	if x.body && !s.Whole {
+		return Unknown, nil
+	}
+	machine := vm.VM{MemoryBudget: maxMemory}
+	result, err := machine.Run(x.program, newEnvironment(s.Mail))
+	if err != nil {
+		return Unknown, fmt.Errorf("the expression could not be worked out: %w", where(x.source, err))
+	}
+	ok, isBool := result.(bool)
+	if !isBool {
+		return Unknown, fmt.Errorf("the expression gave %T, not true or false", result)
+	}
+	return truthOf(ok), nil
+}
+
+func (x *expression) explain(s *sight) Verdict {
+	v := Verdict{Field: "expression", Operator: "is", Want: []string{x.source}, Got: []string{"false"}}
+	switch holds, err := x.judge(s); {
+	case err != nil:
+		v.Got = []string{err.Error()}
+	case holds == Yes:
+		v.Got, v.OK = []string{"true"}, true
+	}
+	return v
+}
