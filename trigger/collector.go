@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mailtrigger/codepage"
 	"mailtrigger/connection"
 	"mailtrigger/connection/wire"
 	"mailtrigger/trigger/journal"
@@ -59,10 +58,10 @@ type collector struct {
 
 // A feed lets the mailbox's mail go to one trigger.
 type feed struct {
-	runner *runner
-	conn   *connection.Config
-	policy codepage.Policy
-	fresh  bool // the mailbox is new: its first message is, too
+	runner  *runner
+	conn    *connection.Config
+	reading reading
+	fresh   bool // the mailbox is new: its first message is, too
 
 	// Owned by look.
 	cursor journal.Cursor

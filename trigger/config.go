@@ -6,6 +6,7 @@ import (
 	"mailtrigger/codepage"
 	"mailtrigger/connection/setting"
 	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/condition"
 	"mailtrigger/trigger/gate"
 )
 
@@ -34,23 +35,12 @@ type Config struct {
 	Retry      Retry               `toml:"retry"`
 }
 
-// A Condition is one [[trigger.NAME.condition]] table.
-type Condition struct {
-	Field         string   `toml:"field"`
-	Is            []string `toml:"is,scalar"`
-	IsNot         []string `toml:"is_not,scalar"`
-	Contains      []string `toml:"contains,scalar"`
-	NotContains   []string `toml:"not_contains,scalar"`
-	Matches       []string `toml:"matches,scalar"`
-	NotMatches    []string `toml:"not_matches,scalar"`
-	Glob          []string `toml:"glob,scalar"`
-	Above         string   `toml:"above,text"`
-	Below         string   `toml:"below,text"`
-	CaseSensitive bool     `toml:"case_sensitive"`
+// Condition is one [[trigger.NAME.condition]] table.
+type Condition = condition.Condition
 
-	Any  []Condition `toml:"any"`
-	All  []Condition `toml:"all"`
-	None []Condition `toml:"none"`
+// conditions returns all that the table says of which mail it takes.
+func (c *Config) conditions() condition.Rule {
+	return condition.Rule{Conditions: c.Conditions, Match: c.Match, Expression: c.Expression}
 }
 
 // Retry is the table [trigger.NAME.retry].

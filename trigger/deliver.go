@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"mailtrigger/connection"
+	"mailtrigger/trigger/condition"
 	"mailtrigger/trigger/crashpoint"
+	"mailtrigger/trigger/event"
 	"mailtrigger/trigger/journal"
 	"mailtrigger/trigger/message"
 )
@@ -174,6 +176,19 @@ func (c *collector) commit(ctx context.Context, batch *journal.Batch) error {
 // unread is the key of Job.Extra under which a message that was not read says why.
 const unread = "unread"
 
+// judge asks the conditions of a feed's trigger about a message, as far as it was read.
+func (c *collector) judge(f *feed, m *mail) condition.Judgement {
+	name := f.runner.rule.cfg.Name
+	return f.runner.rule.matcher.Judge(&condition.Mail{
+		Event: &event.Event{
+			Version: event.Version, Kind: event.KindMessage, Trigger: name, Connection: f.conn.Name, Mailbox: c.key.Mailbox,
+			ID:          eventID(c.key, c.state.UIDValidity, m.info.UID, m.info.InternalDate, m.info.Size, name),
+			UIDValidity: c.state.UIDValidity, UID: m.info.UID, Received: m.info.InternalDate, Message: m.decode(c, f),
+		},
+		Whole: m.raw != nil, Now: c.e.now(),
+	})
+}
+
 // decide matches a message against one trigger. It returns the job, nil if there
 // is nothing to do, or false if the trigger's queue is full.
 func (c *collector) decide(f *feed, info connection.Info, m *mail) (*job, bool) {
@@ -181,26 +196,24 @@ func (c *collector) decide(f *feed, info connection.Info, m *mail) (*job, bool) 
 		return nil, true // expunged before it could be read
 	}
 	r := f.runner.rule
-	var plan []journal.ActionState
-	var matched bool
-	var groups map[string]string
 	msg := m.decode(c, f)
+	said := c.judge(f, m)
+	matched := said.Truth == condition.Yes
+	plan := r.plan(matched)
 	problem := m.problem
 	switch {
 	case problem != "":
-		plan, matched = r.plan(true), true
-	case m.raw == nil && info.Size > int64(r.cfg.MaxSize) && r.mayPlan(msg):
-		plan, matched = r.plan(true), true
-		problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s; raise it and retry the dead letter", info.Size, r.cfg.MaxSize)
-	case m.raw == nil:
-		plan, matched, groups = r.plan(false), false, nil
-	case info.Size > int64(r.cfg.MaxSize):
-		if plan, matched, groups = r.decide(msg); plan != nil {
-			problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s; raise it and retry the dead letter", info.Size, r.cfg.MaxSize)
+		plan, matched = r.planOfDoubt(), true
+	case info.Size > int64(r.cfg.MaxSize) && r.mayPlan(said.Truth):
+		if said.Truth == condition.Unknown {
+			plan, matched = r.planOfDoubt(), true
 		}
-	default:
-		plan, matched, groups = r.decide(msg)
+		problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s; raise it and retry the dead letter", info.Size, r.cfg.MaxSize)
+	case said.Err != nil:
+		plan = r.planOfDoubt()
+		problem = fmt.Sprintf("%v; retry the dead letter to act on the message as if it had matched, or discard it", said.Err)
 	}
+	groups := said.Groups
 	if len(plan) > 0 && c.e.own.hasFired(c.key, m.hash, r.cfg.Name) {
 		c.e.trace.suppressed(r.cfg.Name, "own_move")
 		c.log.Debug("the trigger fired on this message before the daemon moved it here", "trigger", r.cfg.Name, "uid", info.UID)
@@ -225,7 +238,7 @@ func (c *collector) decide(f *feed, info connection.Info, m *mail) (*job, bool) 
 	if problem != "" {
 		rec.Extra = map[string]string{unread: problem}
 	}
-	return &job{rec: rec, runner: f.runner, policy: f.policy, raw: m.raw, msg: msg, journaled: c.e.begun.resume(rec)}, true
+	return &job{rec: rec, runner: f.runner, reading: f.reading, raw: m.raw, msg: msg, journaled: c.e.begun.resume(rec)}, true
 }
 
 func firstAddress(list []message.Address) string {

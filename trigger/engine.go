@@ -8,13 +8,13 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
-	"mailtrigger/codepage"
 	"mailtrigger/connection"
 	"mailtrigger/trigger/action"
 	"mailtrigger/trigger/crashpoint"
@@ -166,7 +166,7 @@ func (e *Engine) feed(conn *connection.Config, mailbox string, r *runner) {
 		e.byMailbox[key] = c
 		e.collectors = append(e.collectors, c)
 	}
-	c.addFeed(&feed{runner: r, conn: conn, policy: r.rule.policy(conn)})
+	c.addFeed(&feed{runner: r, conn: conn, reading: r.rule.reading(conn)})
 }
 
 // addFeed is feed while the engine runs. fresh says that the mailbox has appeared
@@ -184,7 +184,7 @@ func (e *Engine) addFeed(conn *connection.Config, mailbox string, r *runner, fre
 		e.collectors = append(e.collectors, c)
 	}
 	e.mu.Unlock()
-	added := c.addFeed(&feed{runner: r, conn: conn, policy: r.rule.policy(conn), fresh: fresh})
+	added := c.addFeed(&feed{runner: r, conn: conn, reading: r.rule.reading(conn), fresh: fresh})
 	switch {
 	case !started:
 		c.start()
@@ -292,7 +292,7 @@ func (e *Engine) adopt(rec *journal.Job, r *runner) *job {
 	_, backlog := rec.Extra[extraBacklog]
 	j := &job{rec: rec, runner: r, live: !backlog}
 	if conn := e.connections[rec.Connection]; conn != nil {
-		j.policy = r.rule.policy(conn)
+		j.reading = r.rule.reading(conn)
 	}
 	r.adopt(rec.Size)
 	e.mailboxOf(rec).adopt(j)
@@ -411,14 +411,14 @@ func (e *Engine) endJob(j *job) {
 
 // decode reads a message, marked so that one that takes the process down does
 // not do so for ever. The error says that it has.
-func (e *Engine) decode(box journal.MailboxKey, uidValidity, uid uint32, raw []byte, policy codepage.Policy) (*message.Message, error) {
+func (e *Engine) decode(box journal.MailboxKey, uidValidity, uid uint32, raw []byte, r reading) (*message.Message, error) {
 	end, ok := e.poison.begin(box, uidValidity, uid)
 	if !ok {
 		return nil, fmt.Errorf("the daemon died %d times while it read this message; it is not read again; please report this", maxCrashes)
 	}
 	defer end()
 	crashpoint.Hit("engine.decode.marked")
-	return message.Parse(raw, message.Options{Policy: policy}), nil
+	return r.message(raw), nil
 }
 
 // A budget counts bytes up to a limit.
@@ -446,3 +446,11 @@ func errText(err error) string {
 
 // logOutput is as much of an action's output as belongs in a log line.
 func logOutput(output []byte) string { return cut(string(output), 1024) }
+
+// cut shortens s to at most n bytes, between characters.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

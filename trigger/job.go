@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"mailtrigger/codepage"
 	"mailtrigger/trigger/action"
 	"mailtrigger/trigger/event"
 	"mailtrigger/trigger/journal"
@@ -30,7 +29,7 @@ type job struct {
 	retryAt   time.Time       // when the runner looks at it again
 	pushed    time.Time       // when the server told us; zero if it did not
 
-	policy    codepage.Policy
+	reading   reading
 	raw       []byte           // nil: to be read from the journal
 	msg       *message.Message // decoded raw; nil with it
 	budget    int64            // bytes counted in the engine's budget for raw
@@ -138,7 +137,7 @@ func (j *job) load(e *Engine) error {
 		j.raw = raw
 	}
 	if j.msg == nil {
-		msg, err := e.decode(j.rec.Mailbox, j.rec.UIDValidity, j.rec.UID, j.raw, j.policy)
+		msg, err := e.decode(j.rec.Mailbox, j.rec.UIDValidity, j.rec.UID, j.raw, j.reading)
 		if err != nil {
 			return err
 		}

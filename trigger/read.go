@@ -6,34 +6,33 @@ import (
 	"slices"
 	"time"
 
-	"mailtrigger/codepage"
 	"mailtrigger/connection"
 	"mailtrigger/trigger/message"
 )
 
 // Messages, fetched as far as any trigger needs them.
 
-// A mail is a message as it was read, decoded once for each code page policy.
+// A mail is a message as it was read, decoded once for each way to read it.
 type mail struct {
 	info    connection.Info
 	raw     []byte // nil if only the header was read
 	header  []byte
 	hash    uint64
 	problem string // why it could not be read at all
-	decoded map[codepage.Policy]*message.Message
+	decoded map[reading]*message.Message
 }
 
-// decode returns the message as the feed's code page reads it.
+// decode returns the message as it is read for the feed's trigger.
 func (m *mail) decode(c *collector, f *feed) *message.Message {
-	if msg := m.decoded[f.policy]; msg != nil {
+	if msg := m.decoded[f.reading]; msg != nil {
 		return msg
 	}
 	var msg *message.Message
 	if m.raw == nil {
-		msg = message.ParseHeader(m.header, message.Options{Policy: f.policy})
+		msg = f.reading.header(m.header)
 	} else {
 		var err error
-		if msg, err = c.e.decode(c.key, c.state.UIDValidity, m.info.UID, m.raw, f.policy); err != nil {
+		if msg, err = c.e.decode(c.key, c.state.UIDValidity, m.info.UID, m.raw, f.reading); err != nil {
 			msg = &message.Message{MessageID: rawField(m.raw, "Message-ID"), Subject: rawField(m.raw, "Subject")}
 			m.problem, m.raw = err.Error(), nil
 		} else {
@@ -41,7 +40,7 @@ func (m *mail) decode(c *collector, f *feed) *message.Message {
 		}
 	}
 	msg.Size, msg.Flags = m.info.Size, m.info.Flags
-	m.decoded[f.policy] = msg
+	m.decoded[f.reading] = msg
 	return msg
 }
 
@@ -55,7 +54,7 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 		if !slices.ContainsFunc(c.feeds, func(f *feed) bool { return f.wants(info.UID, live) }) {
 			continue
 		}
-		m := &mail{info: info, decoded: make(map[codepage.Policy]*message.Message)}
+		m := &mail{info: info, decoded: make(map[reading]*message.Message)}
 		switch {
 		case c.fails[info.UID].times >= maxFetchFails:
 			m.problem = fmt.Sprintf("the server could not deliver it in %d attempts; look at it with a mail program, then retry or discard the dead letter", maxFetchFails)
@@ -181,7 +180,7 @@ func (c *collector) readHeaders(ctx context.Context, mb *connection.Mailbox, uid
 			continue
 		}
 		for _, f := range c.feeds {
-			if f.wants(uid, live) && f.runner.rule.mayPlan(m.decode(c, f)) {
+			if f.wants(uid, live) && f.runner.rule.mayPlan(c.judge(f, m).Truth) {
 				wanted = append(wanted, uid)
 				clear(m.decoded)
 				break

@@ -3,23 +3,21 @@ package trigger
 import (
 	"fmt"
 
-	"mailtrigger/codepage"
-	"mailtrigger/connection"
 	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/condition"
 	"mailtrigger/trigger/journal"
-	"mailtrigger/trigger/message"
 )
 
 // A rule is a trigger made ready to run: its conditions compiled, its actions by name.
 type rule struct {
 	cfg     *Config
 	order   int // place in the file: the first trigger wins where two would move a message
-	matcher *matcher
+	matcher *condition.Matcher
 	actions map[string]action.Definition
 }
 
 func newRule(cfg *Config, order int) (*rule, error) {
-	m, err := compileConditions(cfg.Conditions, cfg.Match)
+	m, err := condition.Compile(cfg.conditions())
 	if err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", cfg.Name, err)
 	}
@@ -28,16 +26,6 @@ func newRule(cfg *Config, order int) (*rule, error) {
 		r.actions[d.Base().Name] = d
 	}
 	return r, nil
-}
-
-// policy is the code page policy for mail of a connection: the trigger's page
-// overrides the connection's.
-func (r *rule) policy(conn *connection.Config) codepage.Policy {
-	page := r.cfg.CodePage.Page
-	if page == nil {
-		page = conn.CodePage.Page
-	}
-	return codepage.Policy{Page: page, Mode: r.cfg.CodePageMode}
 }
 
 // plan returns the actions to run on a message, in order, all waiting; nil if none.
@@ -52,18 +40,18 @@ func (r *rule) plan(matched bool) []journal.ActionState {
 	return plan
 }
 
-// decide matches a message and returns the plan for it.
-func (r *rule) decide(msg *message.Message) (plan []journal.ActionState, matched bool, groups map[string]string) {
-	matched, groups = r.matcher.match(msg)
-	return r.plan(matched), matched, groups
+// mayPlan reports whether a mail of which the conditions say this could have a plan.
+func (r *rule) mayPlan(t condition.Truth) bool {
+	return t != condition.No && r.plan(true) != nil || t != condition.Yes && r.plan(false) != nil
 }
 
-// mayPlan reports whether a message with this header could have a plan.
-func (r *rule) mayPlan(header *message.Message) bool {
-	if r.matcher.matchHeader(header) {
-		return r.plan(true) != nil || r.plan(false) != nil
+// planOfDoubt is the plan for a mail that could not be judged: it is told to a
+// person, with what would have been done.
+func (r *rule) planOfDoubt() []journal.ActionState {
+	if plan := r.plan(true); plan != nil {
+		return plan
 	}
-	return r.plan(false) != nil
+	return r.plan(false)
 }
 
 func (r *rule) enabled() bool { return r.cfg.Enabled == nil || *r.cfg.Enabled }

@@ -1,7 +1,6 @@
 package trigger
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,66 +102,5 @@ func check(t *testing.T, found []setting.Problem, want string) {
 		t.Errorf("found %v, want nothing", found)
 	case want != "" && len(found) != 1, want != "" && !strings.HasPrefix(found[0].Error(), want):
 		t.Errorf("found %v, want %s", found, want)
-	}
-}
-
-func TestValidateCondition(t *testing.T) {
-	one := func(s ...string) []string { return s }
-	for _, test := range []struct {
-		c    Condition
-		want string
-	}{
-		{Condition{Field: "from", Is: one("a")}, ""},
-		{Condition{Field: "header:List-Id", Glob: one("*.example.com", "a?[b-c]")}, ""},
-		{Condition{Field: "size", Above: "1MB"}, ""},
-		{Condition{Field: "age", Below: "2d"}, ""},
-		{Condition{Field: "date", Above: "2027-01-31"}, ""},
-		{Condition{Field: "has-attachment", Is: one("true")}, ""},
-		{Condition{Any: []Condition{{Field: "from", Is: one("a")}, {All: []Condition{{Field: "to", Is: one("b")}}}}}, ""},
-		{Condition{Is: one("a")}, "field: is missing"},
-		{Condition{Field: "form", Is: one("a")}, "field: unknown field \"form\"; did you mean \"from\"?"},
-		{Condition{Field: "from:x", Is: one("a")}, "field: unknown field \"from:x\""},
-		{Condition{Field: "header", Is: one("a")}, "field: \"header\" lacks the name"},
-		{Condition{Field: "header:a b", Is: one("a")}, "field: \"header:a b\" lacks the name"},
-		{Condition{Field: "from"}, "says not what"},
-		{Condition{Field: "from", Is: one("a"), Glob: one("b")}, "glob: a condition has one operator"},
-		{Condition{Field: "from", Is: []string{}}, "is: is empty"},
-		{Condition{Field: "from", Matches: one("a", "(")}, "matches[1]: \"(\" is no regular expression"},
-		{Condition{Field: "from", NotMatches: one("(?=a)")}, "not_matches: "},
-		{Condition{Field: "from", Glob: one("[")}, "glob: "},
-		{Condition{Field: "from", Contains: one("")}, "contains: is empty"},
-		{Condition{Field: "subject", Above: "1"}, "above: subject has no order"},
-		{Condition{Field: "size", Above: "big"}, "above: \"big\" is not a size"},
-		{Condition{Field: "age", Below: "old"}, "below: \"old\" is not a length"},
-		{Condition{Field: "date", Below: "soon"}, "below: \"soon\" is not a date"},
-		{Condition{Field: "authenticated", Is: one("maybe")}, "is: authenticated is true or false"},
-		{Condition{Any: []Condition{}}, "any: is empty"},
-		{Condition{Any: []Condition{{Field: "from", Is: one("a")}}, Field: "to"}, "give either field"},
-		{Condition{Any: []Condition{{Field: "from", Is: one("a")}}, All: []Condition{{Field: "from", Is: one("a")}}}, "give one of any"},
-		{Condition{None: []Condition{{Field: "from", Is: one("a")}, {Field: "to", Matches: one("(")}}}, "none[1].matches: "},
-		{nest(maxGroupDepth - 1), ""},
-		{nest(maxGroupDepth), strings.Repeat("any[0].", maxGroupDepth-1) + "any: groups are nested"},
-	} {
-		check(t, test.c.validate(1), test.want)
-	}
-}
-
-// nest returns a condition in n groups.
-func nest(n int) Condition {
-	c := Condition{Field: "from", Is: []string{"a"}}
-	for range n {
-		c = Condition{Any: []Condition{c}}
-	}
-	return c
-}
-
-func TestFieldList(t *testing.T) {
-	for name := range fields {
-		if !slices.Contains(fieldList(), name) {
-			t.Errorf("%s is not told to people", name)
-		}
-	}
-	if len(fieldList()) != len(fields) {
-		t.Error("a field is told to people that there is not")
 	}
 }

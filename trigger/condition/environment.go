@@ -82,6 +82,13 @@ type codePageKeys struct {
 // names are those that an expression begins with.
 var names = namesOf(reflect.TypeFor[environment]())
 
+// keys are those of what an expression goes into, by the name of its type.
+var keys = map[string][]string{
+	"message": namesOf(reflect.TypeFor[messageKeys]()), "address": namesOf(reflect.TypeFor[addressKeys]()),
+	"header": namesOf(reflect.TypeFor[headerKeys]()), "attachment": namesOf(reflect.TypeFor[attachmentKeys]()),
+	"codePage": namesOf(reflect.TypeFor[codePageKeys]()),
+}
+
 func namesOf(t reflect.Type) (list []string) {
 	for i := range t.NumField() {
 		if name := t.Field(i).Tag.Get("expr"); name != clockName {

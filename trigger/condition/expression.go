@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
+
+	"mailtrigger/connection/setting"
 )
 
 // The limits of an expression.
@@ -72,16 +75,43 @@ func compileExpression(source string) (*expression, error) {
 func where(source string, err error) error {
 	var e *file.Error
 	if !errors.As(err, &e) {
-		return err
+		return fmt.Errorf("%s", reword(err.Error()))
 	}
-	text := strings.ReplaceAll(e.Message, "\n", " ")
-	if name, found := strings.CutPrefix(text, "unknown name "); found {
-		text = "unknown name " + name + "; there are " + strings.Join(names, ", ")
+	if e.Line == 0 {
+		_ = e.Bind(file.NewSource(source)) // sets Line and Column
 	}
 	if strings.Contains(source, "\n") {
-		return fmt.Errorf("line %d, column %d: %s", e.Line, e.Column+1, text)
+		return fmt.Errorf("line %d, column %d: %s", e.Line, e.Column+1, reword(e.Message))
 	}
-	return fmt.Errorf("column %d: %s", e.Column+1, text)
+	return fmt.Errorf("column %d: %s", e.Column+1, reword(e.Message))
+}
+
+var (
+	unknownName = regexp.MustCompile(`^unknown name (\w+)$`)
+	unknownKey  = regexp.MustCompile(`^type condition\.(\w+)Keys has no field (\w+)$`)
+	notBool     = regexp.MustCompile(`^expected bool, but got (.*)$`)
+)
+
+// reword says what expr-lang says in the words of the manual.
+func reword(text string) string {
+	text = strings.ReplaceAll(text, "\n", " ")
+	if m := unknownName.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("unknown name %q%s", m[1], meant(m[1], names))
+	}
+	if m := unknownKey.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("%s has no key %q%s", m[1], m[2], meant(m[2], keys[m[1]]))
+	}
+	if m := notBool.FindStringSubmatch(text); m != nil {
+		return "must give true or false, and this gives " + strings.ReplaceAll(m[1], "condition.", "")
+	}
+	return text
+}
+
+func meant(word string, known []string) string {
+	if near := setting.DidYouMean(word, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return "; there are " + strings.Join(known, ", ")
 }
 
 // An inspector looks at a syntax tree once its types are known, refuses what has

@@ -119,7 +119,7 @@ func compileGlob(pattern string, caseSensitive bool) (*regexp.Regexp, error) {
 	}
 	b.WriteString(`)\A`)
 	class := 0 // characters into a class; 0: outside
-	escaped := false
+	negated, escaped := false, false
 	for _, r := range pattern {
 		switch {
 		case escaped:
@@ -134,10 +134,11 @@ func compileGlob(pattern string, caseSensitive bool) (*regexp.Regexp, error) {
 			b.WriteByte('.')
 		case class == 0 && r == '[':
 			b.WriteByte('[')
-			class = 1
+			class, negated = 1, false
 			continue
-		case class == 1 && r == '^':
+		case class == 1 && r == '^' && !negated:
 			b.WriteByte('^')
+			negated = true
 			continue
 		case class > 1 && r == ']':
 			b.WriteByte(']')

@@ -17,9 +17,7 @@ type feature struct {
 
 // later is all that this version cannot do. A line goes when its feature comes.
 var later = []feature{
-	{"connection.*.authserv_id", nil, "judging whether a sender is authenticated"},
 	{"trigger.*.action[].when", oneOf("silence", "dead"), "actions at silence and dead letters"},
-	{"trigger.*.expression", nil, "expressions"},
 	{"trigger.*.every", nil, "firing on each Nth match"},
 	{"trigger.*.expires", nil, "triggers that expire"},
 	{"trigger.*.quiet_hours", nil, "quiet hours"},
@@ -28,10 +26,6 @@ var later = []feature{
 	{"trigger.*.dedupe", nil, "leaving out duplicates"},
 	{"trigger.*.limit", nil, "limits"},
 	{"trigger.*.expect", nil, "expected mail"},
-	{"trigger.*.condition[].any", nil, "groups of conditions"},
-	{"trigger.*.condition[].all", nil, "groups of conditions"},
-	{"trigger.*.condition[].none", nil, "groups of conditions"},
-	{"trigger.*.condition[].field", fieldsLater, "conditions on this field"},
 }
 
 func oneOf(values ...string) func(*node) bool {
@@ -45,12 +39,6 @@ func oneOf(values ...string) func(*node) bool {
 	}
 }
 
-func fieldsLater(n *node) bool {
-	name, _, _ := strings.Cut(n.text(), ":")
-	return oneOf("cc", "reply-to", "recipient", "header", "size", "date", "age", "flag", "has-attachment", "attachment-name",
-		"attachment-type", "attachment-size", "auto-submitted", "authenticated")(&node{value: name})
-}
-
 // postpone reports what this version cannot do, and takes it out of top, so that
 // nothing else is said of it.
 func (ps *problems) postpone(top *node) {
@@ -59,8 +47,8 @@ func (ps *problems) postpone(top *node) {
 	}
 }
 
-// essential are the keys without which a condition or an action says nothing.
-var essential = []string{"type", "field", "any", "all", "none"}
+// essential are the keys without which an action says nothing.
+var essential = []string{"type"}
 
 // strike follows path from n and reports whether n itself goes.
 func (ps *problems) strike(n *node, path string, f feature) bool {
