@@ -133,6 +133,12 @@ func TestReadmeLimits(t *testing.T) {
 		{"messages that look new", count1000(of("trigger/hold.go", "holdAbove")), count1000(of("trigger/hold.go", "holdAbovePercent")) + " %"},
 		{"mailboxes of an account", count1000(of("trigger/directory.go", "maxListed"))},
 		{"config file", binary(of("cmd/mailtriggerd/internal/config/document.go", "maxFile"))},
+		{"conditions in conditions", count1000(of("trigger/condition/check.go", "maxDepth"))},
+		{"text of an expression", binary(of("trigger/condition/expression.go", "maxExpression")), count1000(of("trigger/condition/expression.go", "maxNodes")) + " nodes"},
+		{"lists that an expression makes", count1000(of("trigger/condition/expression.go", "maxMemory")) + " items"},
+		{"time of an expression", fmt.Sprintf("%d seconds", of("trigger/condition/expression.go", "maxTime")/int64(time.Second))},
+		{"field Authentication-Results", binary(of("trigger/authres/parse.go", "maxField")), count1000(of("trigger/authres/parse.go", "maxResults")) + " results"},
+		{"named group", binary(of("trigger/condition/sight.go", "maxGroup"))},
 	} {
 		rows := table(t, "Limit", "Value", "Beyond it")
 		if i >= len(rows) {

@@ -6,7 +6,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -130,9 +129,8 @@ func TestReadmeLater(t *testing.T) {
 
 // laterConfigs are configs in which a key has the value VALUE, by the key.
 var laterConfigs = map[string]string{
-	"trigger.*.action[].type":     "[[trigger.x.action]]\ntype = \"VALUE\"\n",
-	"trigger.*.action[].when":     "[[trigger.x.action]]\ntype = \"exec\"\ncommand = [\"true\"]\nwhen = \"VALUE\"\n",
-	"trigger.*.condition[].field": "[[trigger.x.condition]]\nfield = \"VALUE\"\nis = \"true\"\n",
+	"trigger.*.action[].type": "[[trigger.x.action]]\ntype = \"VALUE\"\n",
+	"trigger.*.action[].when": "[[trigger.x.action]]\ntype = \"exec\"\ncommand = [\"true\"]\nwhen = \"VALUE\"\n",
 }
 
 // testLater checks that each value of a list is refused as not available.
@@ -252,42 +250,6 @@ func TestReadmeGrants(t *testing.T) {
 	}
 	if !slices.Equal(got, auth.Grants) {
 		t.Errorf("README.md has the grants %s; want %s", got, auth.Grants)
-	}
-}
-
-// The fields and operators are those that a condition can have.
-func TestReadmeConditions(t *testing.T) {
-	fields := table(t, "Field", "What is compared")
-	for _, row := range fields {
-		text := "[connection.x]\naddress = \"a.example\"\nauthentication = {username = \"u\", password_file = \"p\"}\n" +
-			"[trigger.x]\nconnection = \"x\"\naction = [{type = \"delete\"}]\n[[trigger.x.condition]]\nfield = \"" + strings.Trim(row[0], "`") + "\"\n"
-		for _, op := range table(t, "Operator", "Holds if", "Of an address it sees") {
-			if problems := load(t, text+strings.Trim(op[0], "`")+" = \"x\"\n"); len(problems) > 0 {
-				t.Errorf("README.md has the condition %s %s: %v", row[0], op[0], problems)
-			}
-		}
-	}
-	var got, want []string
-	for _, row := range table(t, "Operator", "Holds if", "Of an address it sees") {
-		got = append(got, strings.Trim(row[0], "`"))
-	}
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[trigger.Condition]()) {
-		if f.Type == reflect.TypeFor[[]string]() {
-			key, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
-			want = append(want, key)
-		}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("README.md has the operators %s; want %s", got, want)
-	}
-	all := "from to cc reply-to recipient subject body header:X size date age flag has-attachment attachment-name attachment-type attachment-size auto-submitted authenticated"
-	for _, field := range strings.Fields(all) {
-		problems := load(t, "[[trigger.x.condition]]\nfield = \""+field+"\"\nis = \"true\"\n")
-		later := slices.ContainsFunc(problems, func(p config.Problem) bool { return strings.Contains(p.Text, "not available in this version") })
-		listed := slices.ContainsFunc(fields, func(row []string) bool { return row[0] == code(field) })
-		if later == listed {
-			t.Errorf("field %s: in README.md %v, not available %v", field, listed, later)
-		}
 	}
 }
 
@@ -459,31 +421,6 @@ func TestReadmeProof(t *testing.T) {
 			return err == nil && strings.Contains(string(b), "\nfunc "+m[2])
 		}) {
 			t.Errorf("README.md: %s: there is no such test", strings.TrimSpace(line))
-		}
-	}
-}
-
-// Each thing that the README says is missing is missing: no line of the code does it.
-func TestReadmeFurther(t *testing.T) {
-	text := strings.Join(readme(t), " ")
-	for claim, doing := range map[string]*regexp.Regexp{
-		"`authenticated` is false in every": regexp.MustCompile(`\.Authenticated\s*=[^=]`),
-	} {
-		does := ""
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			if b, err := os.ReadFile(path); err == nil && doing.Match(b) {
-				does = path
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if says := strings.Contains(text, claim); says != (does == "") {
-			t.Errorf("README.md says %q: %v; done in %q", claim, says, does)
 		}
 	}
 }
