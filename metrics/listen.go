@@ -82,7 +82,7 @@ func (m *Metrics) Listen(ctx context.Context, o ListenOptions) (stop func(), err
 		WriteTimeout: o.Limits.Write, IdleTimeout: o.Limits.Idle, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	log.Info("serving metrics", "address", l.Addr().String())
+	log.Info("serving the status page and metrics", "address", l.Addr().String())
 	limited := netutil.LimitListener(l, o.Limits.Connections)
 	ended := make(chan struct{})
 	go func() {

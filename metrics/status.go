@@ -69,6 +69,9 @@ type WatchStatus struct {
 	trouble trouble
 }
 
+// Expiring reports whether the server's certificate ends soon, or has ended.
+func (w *WatchStatus) Expiring() bool { return w.TLS != nil && endsSoon(w.TLS.Expires, time.Now()) }
+
 // TLSStatus is what was agreed with the server.
 type TLSStatus struct {
 	Version string    `json:"version"` // "TLS1.3"
@@ -226,10 +229,14 @@ func troubleOfWatch(w *connection.Status, now time.Time) trouble {
 		return stuck
 	case !w.Connected && w.LastError != nil:
 		return severe
-	case w.TLS != nil && !w.TLS.NotAfter.IsZero() && w.TLS.NotAfter.Sub(now) < expiryWarning:
+	case w.TLS != nil && endsSoon(w.TLS.NotAfter, now):
 		return mild
 	}
 	return none
+}
+
+func endsSoon(certificate, now time.Time) bool {
+	return !certificate.IsZero() && certificate.Sub(now) < expiryWarning
 }
 
 func troubleOfTrigger(t *trigger.TriggerStatus) trouble {

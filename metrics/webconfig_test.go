@@ -155,7 +155,7 @@ func TestServeProtected(t *testing.T) {
 		t.Errorf("after the user was taken out: %d", got)
 	}
 	stop()
-	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "serving metrics") {
+	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "serving the status page") {
 		t.Errorf("the log says\n%s", text)
 	}
 }

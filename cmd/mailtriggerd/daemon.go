@@ -158,6 +158,10 @@ func (d *daemon) summary() string {
 		queued += t.Queue
 		dead += t.DeadLetters
 	}
+	return summaryLine(watching, all, queued, dead)
+}
+
+func summaryLine(watching, all, queued, dead int) string {
 	return fmt.Sprintf("watching %d of %s; %d queued; %s", watching, count(all, "mailbox", "mailboxes"), queued, count(dead, "dead letter", "dead letters"))
 }
 

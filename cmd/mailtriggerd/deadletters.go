@@ -10,13 +10,11 @@ import (
 	"os"
 	"os/user"
 	"strconv"
-	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
+	"mailtrigger/cmd/mailtriggerd/internal/term"
 	"mailtrigger/trigger"
 	"mailtrigger/trigger/journal"
 )
@@ -165,59 +163,54 @@ func (c *call) eachLetter(box letterbox, id, done string, do func(string) error)
 		}
 	}
 	var failed []error
-	for _, id := range ids {
-		if err := do(id); err != nil {
-			failed = append(failed, err)
-			continue
+	quiet := c.out().Is() && !c.json && len(ids) > manyLetters
+	line := c.progress()
+	for i, n := range ids {
+		if quiet {
+			line.Say("%d of %d", i, len(ids))
 		}
-		if c.json {
-			c.printJSON(map[string]string{"id": id, "result": done})
-		} else {
-			fmt.Fprintf(c.stdout, "%s: %s\n", id, done)
+		err := do(n)
+		switch {
+		case err != nil:
+			failed = append(failed, err)
+		case c.json:
+			c.printJSON(map[string]string{"id": n, "result": done})
+		case !quiet:
+			fmt.Fprintf(c.stdout, "%s: %s\n", n, done)
 		}
 	}
-	if len(ids) == 0 && !c.json {
+	line.Clear()
+	switch {
+	case c.json:
+	case len(ids) == 0:
 		fmt.Fprintln(c.stdout, "no dead letters")
+	case quiet:
+		fmt.Fprintf(c.stdout, "%d of %d dead letters: %s\n", len(ids)-len(failed), len(ids), done)
 	}
 	return errors.Join(failed...)
 }
+
+// manyLetters is from how many dead letters on a terminal shows progress instead
+// of each.
+const manyLetters = 20
 
 func (c *call) printLetters(letters []letterInfo) {
 	if len(letters) == 0 {
 		fmt.Fprintln(c.stdout, "no dead letters")
 		return
 	}
-	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tWHEN\tTRIGGER\tMAILBOX\tUID\tFROM\tSUBJECT")
+	out := c.out()
+	t := out.NewTable(term.Column{Head: "ID"}, term.Column{Head: "WHEN"}, term.Column{Head: "TRIGGER", Shrink: true}, term.Column{Head: "MAILBOX", Shrink: true},
+		term.Column{Head: "UID", Right: true}, term.Column{Head: "FROM", Shrink: true}, term.Column{Head: "SUBJECT", Shrink: true})
 	for _, l := range letters {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s/%s\t%d\t%s\t%s\n", l.ID, l.When.Local().Format("2006-01-02 15:04:05"), l.Trigger, l.Connection, printable(l.Mailbox), l.UID,
-			brief(l.From, 40), brief(l.Subject, 60))
+		t.Row(l.ID, l.When.Local().Format(time.DateTime), l.Trigger, l.Connection+"/"+l.Mailbox, l.UID, l.From, l.Subject)
+		t.Note(term.Bad, l.Reason)
 	}
-	w.Flush()
-	fmt.Fprintln(c.stdout)
-	for _, l := range letters {
-		fmt.Fprintf(c.stdout, "%s: %s\n", l.ID, printable(l.Reason))
+	t.Print()
+	if out.Is() && len(letters) > 1 {
+		fmt.Fprintln(c.stdout)
+		out.Indented(0, term.Soft, fmt.Sprintf("%d dead letters; --retry ID tries one again, --retry all every one, --discard drops", len(letters)))
 	}
-}
-
-// printable keeps a sender's text from moving the terminal's cursor, or from
-// turning the direction of what follows.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-// brief is printable, cut to n characters.
-func brief(s string, n int) string {
-	out := []rune(printable(s))
-	if len(out) > n {
-		out = append(out[:n-1], '…')
-	}
-	return string(out)
 }
 
 // noLetters is where no daemon has ever run.

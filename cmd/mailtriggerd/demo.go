@@ -45,7 +45,7 @@ func (c *call) runDemo(ctx context.Context) int {
 		return exitFailed
 	}
 	fmt.Fprintf(c.stdout, "A mail server of the demo's own runs at %s. The daemon's config:\n\n%s\n", srv.Addr(), indent(config))
-	fmt.Fprintf(c.stdout, "Mail arrives every %s; what follows is the daemon's log. Ctrl-C ends the demo.\n\n", demoPause)
+	fmt.Fprintf(c.stdout, "Mail arrives every %s; what follows is the daemon's log, with the address of its status page. Ctrl-C ends the demo.\n\n", demoPause)
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -100,8 +100,3 @@ func (c *call) check() error {
 	}
 	return nil
 }
-
-// problem prints what went wrong with the call.
-func (c *call) problem(format string, args ...any) {
-	fmt.Fprintf(c.stderr, "mailtriggerd: "+format+"\n", args...)
-}

@@ -230,7 +230,7 @@ func TestReadmeDaemon(t *testing.T) {
 	if wantLetters = when.ReplaceAllString(wantLetters, "2026-01-05 09:30:02"); got != wantLetters {
 		t.Errorf("README.md shows of %s\n%s\nit prints\n%s", letters, wantLetters, got)
 	}
-	varies := regexp.MustCompile(`\b\d+m?\d*s\b|(?m: -$)`)
+	varies := regexp.MustCompile(`\b\d+m?\d*s\b|\b\d+\.\d ms\b`)
 	state := regexp.MustCompile(`\b(?:parked|looking)\b`)
 	plain := func(s string) string {
 		return strings.Join(strings.Fields(state.ReplaceAllString(varies.ReplaceAllString(s, "-"), "parked")), " ")

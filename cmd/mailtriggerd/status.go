@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
+	"mailtrigger/cmd/mailtriggerd/internal/term"
 	"mailtrigger/connection"
 	"mailtrigger/metrics"
 )
@@ -39,32 +40,102 @@ func (c *call) runStatus(ctx context.Context) int {
 	return exitOK
 }
 
-func (c *call) printStatus(info *metrics.Status) {
-	fmt.Fprintf(c.stdout, "mailtriggerd %s, health: %s\n\n", info.Version.Version, info.Health)
-	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CONNECTION\tMAILBOX\tSTATE\tMODE\tSINCE\tALIVE\tNOTE")
-	for i := range info.Watches {
-		s := &info.Watches[i]
-		note := s.Error
-		if s.Hint != "" {
-			note += "; " + s.Hint
-		}
-		if note != "" {
-			note = s.Stage + ": " + note
-		}
-		if s.State == string(connection.StateBackoff) {
-			note = fmt.Sprintf("next try in %s: %s", until(s.NextRetry), note)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Connection, printable(s.Mailbox), s.State, orDash(s.Mode), ago(s.Since), ago(s.LastProof), orDash(printable(note)))
+// mostRows is how many mailboxes, and triggers, a terminal shows: trouble comes
+// first, and the rest is more than anybody reads. A pipe gets them all.
+const mostRows = 50
+
+func (c *call) printStatus(st *metrics.Status) {
+	out := c.out()
+	health := term.Cell{Text: st.Health, Style: term.Good}
+	if st.Health != "ok" {
+		health.Style = term.Bad
 	}
-	w.Flush()
-	fmt.Fprintln(c.stdout)
-	w = tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "TRIGGER\tQUEUE\tRUNNING\tRETRYING\tOLDEST\tDEAD LETTERS\tACTIONS")
-	for _, t := range info.Triggers {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%d\t%s\n", t.Name, t.Queue, t.Running, t.Retrying, ago(t.Oldest), t.DeadLetters, strings.Join(t.Actions, " "))
+	fmt.Fprintf(c.stdout, "mailtriggerd %s, health: %s\n", st.Version.Version, out.Paint(health.Style, printable(health.Text)))
+	s := st.Summary
+	fmt.Fprintf(c.stdout, "%s\n", summaryLine(s.Watching, s.Mailboxes, s.Queue, s.DeadLetters))
+
+	if len(st.Watches) > 0 {
+		fmt.Fprintln(c.stdout)
+		printWatches(out, st.Watches[:c.rows(out, len(st.Watches))])
+		c.printRest(out, "mailboxes", len(st.Watches))
 	}
-	w.Flush()
+	if len(st.Triggers) > 0 {
+		fmt.Fprintln(c.stdout)
+		printTriggers(out, st.Triggers[:c.rows(out, len(st.Triggers))])
+		c.printRest(out, "triggers", len(st.Triggers))
+	}
+}
+
+// rows returns how many of n rows are shown.
+func (c *call) rows(out *term.Terminal, n int) int {
+	if out.Is() {
+		return min(n, mostRows)
+	}
+	return n
+}
+
+// printRest says what is not shown.
+func (c *call) printRest(out *term.Terminal, what string, n int) {
+	if shown := c.rows(out, n); shown < n {
+		fmt.Fprintln(c.stdout, out.Paint(term.Soft, fmt.Sprintf("... and %d more %s; through a pipe, and with --json, all are shown", n-shown, what)))
+	}
+}
+
+func printWatches(out *term.Terminal, watches []metrics.WatchStatus) {
+	t := out.NewTable(term.Column{Head: "CONNECTION", Shrink: true}, term.Column{Head: "MAILBOX", Shrink: true}, term.Column{Head: "STATE"}, term.Column{Head: "MODE"},
+		term.Column{Head: "SINCE"}, term.Column{Head: "ALIVE"}, term.Column{Head: "ROUND TRIP", Right: true}, term.Column{Head: "TLS"})
+	for i := range watches {
+		w := &watches[i]
+		state, tls := term.Cell{Text: w.State, Style: term.Good}, ""
+		switch {
+		case w.Error != "" && !w.Watching:
+			state.Style = term.Bad
+		case !w.Watching:
+			state.Style = term.Plain
+		}
+		if w.TLS != nil {
+			tls = w.TLS.Version
+		}
+		t.Row(w.Connection, w.Mailbox, state, w.Mode, ago(w.Since), ago(w.LastProof), milliseconds(w.RoundTrip), tls)
+		if w.Error != "" {
+			t.Note(term.Bad, w.Stage+": "+w.Error)
+		}
+		if w.Hint != "" {
+			t.Note(term.Plain, w.Hint)
+		}
+		if w.State == string(connection.StateBackoff) {
+			t.Note(term.Plain, "next try in "+until(w.NextRetry))
+		}
+		if w.TLS != nil && w.Expiring() {
+			t.Note(term.Warn, fmt.Sprintf("the server's certificate ends on %s", w.TLS.Expires.Format(time.DateOnly)))
+		}
+		if w.Insecure != "" {
+			t.Note(term.Warn, w.Insecure)
+		}
+	}
+	t.Print()
+}
+
+func printTriggers(out *term.Terminal, triggers []metrics.TriggerStatus) {
+	t := out.NewTable(term.Column{Head: "TRIGGER", Shrink: true}, term.Column{Head: "MATCHES", Right: true}, term.Column{Head: "LAST"}, term.Column{Head: "QUEUE", Right: true},
+		term.Column{Head: "RETRYING", Right: true}, term.Column{Head: "OLDEST"}, term.Column{Head: "DEAD LETTERS", Right: true}, term.Column{Head: "ACTIONS", Shrink: true})
+	for i := range triggers {
+		s := &triggers[i]
+		dead := term.Cell{Text: strconv.Itoa(s.DeadLetters)}
+		if s.DeadLetters > 0 {
+			dead.Style = term.Bad
+		}
+		t.Row(s.Name, s.Matches, ago(s.LastMatch), s.Queue, s.Retrying, ago(s.Oldest), dead, strings.Join(s.Actions, " "))
+	}
+	t.Print()
+}
+
+// milliseconds is a round trip.
+func milliseconds(seconds float64) string {
+	if seconds == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f ms", seconds*1e3)
 }
 
 // ago says how long t is past.
