@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,7 +19,7 @@ var (
 
 // Relative links lead to files of the repository, and to headings that are there.
 func TestReadmeLinks(t *testing.T) {
-	for _, name := range []string{"README.md", "CHANGELOG.md"} {
+	for _, name := range []string{"README.md", "CHANGELOG.md", "cmd/mailtriggerd/TROUBLESHOOTING.md", "metrics/operations.md"} {
 		text, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Fatal(err)
@@ -27,18 +28,19 @@ func TestReadmeLinks(t *testing.T) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}
-			path, anchor, hasAnchor := strings.Cut(m[1], "#")
-			if path == "" {
-				path = name
+			to, anchor, hasAnchor := strings.Cut(m[1], "#")
+			file := path.Join(path.Dir(name), to)
+			if to == "" {
+				file = name
 			}
-			target, err := fs.ReadFile(os.DirFS(root), path)
+			target, err := fs.ReadFile(os.DirFS(root), file)
 			if err != nil {
-				if info, e := fs.Stat(os.DirFS(root), strings.TrimSuffix(path, "/")); e != nil || !info.IsDir() {
+				if info, e := fs.Stat(os.DirFS(root), strings.TrimSuffix(file, "/")); e != nil || !info.IsDir() {
 					t.Errorf("%s: the link %s leads nowhere: %v", name, m[1], err)
 				}
 			}
 			if hasAnchor && !slices.Contains(anchors(string(target)), anchor) {
-				t.Errorf("%s: %s has no heading for the link %s", name, path, m[1])
+				t.Errorf("%s: %s has no heading for the link %s", name, file, m[1])
 			}
 		}
 	}
