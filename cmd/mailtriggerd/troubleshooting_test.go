@@ -33,6 +33,16 @@ func (p *patient) call(args ...string) {
 	p.printed.Write(out)
 }
 
+// letters prints the dead letters once the journal has one: soon after the log.
+func (p *patient) letters() {
+	p.t.Helper()
+	waitFor(p.t, 20*time.Second, "there is a dead letter", func() bool {
+		out, err := program(p.t, "--config", p.path("config.toml"), "--dead-letters").Output()
+		return err == nil && string(out) != "no dead letters\n"
+	})
+	p.call("--dead-letters")
+}
+
 // on makes a patient with a config.
 func on(t *testing.T, config string) *patient {
 	return &patient{daemonUnderTest: newDaemonUnderTest(t, "control = \"control.sock\"\n"+rigHead+config)}
@@ -186,7 +196,7 @@ var symptoms = map[string]func(t *testing.T) *patient{
 		rigtest.Run(t, "fault", "uidvalidity", "main", "u13", "INBOX")
 		p.start()
 		p.says(1, 40*time.Second, "nothing of it fires")
-		p.call("--dead-letters")
+		p.letters()
 		return p
 	},
 	"The server has changed the UIDs": func(t *testing.T) *patient {
@@ -204,7 +214,7 @@ var symptoms = map[string]func(t *testing.T) *patient{
 		p.says(1, 20*time.Second, "watching from now on")
 		rigtest.Run(t, "deliver", "-u", "u15", "-S", "Invoice")
 		p.says(1, 20*time.Second, "action failed for good")
-		p.call("--dead-letters")
+		p.letters()
 		p.call("--retry", "1")
 		p.call("--discard", "1")
 		return p
@@ -224,7 +234,7 @@ var symptoms = map[string]func(t *testing.T) *patient{
 		p.says(1, 20*time.Second, "watching from now on")
 		rigtest.Run(t, "deliver", "-u", "u17", "-S", "Invoice", "-s", "200000")
 		p.says(1, 20*time.Second, "dead letter")
-		p.call("--dead-letters")
+		p.letters()
 		return p
 	},
 }
