@@ -12,6 +12,7 @@ import (
 	"mailtrigger/connection"
 	"mailtrigger/trigger"
 	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/gate"
 	"mailtrigger/trigger/journal"
 	"mailtrigger/trigger/message"
 )
@@ -216,7 +217,10 @@ func (m *Metrics) connection(name string) *connectionCounts {
 func (m *Metrics) trigger(name string) *triggerCounts {
 	t := m.triggers[name]
 	if t == nil {
-		t = &triggerCounts{suppressed: map[string]uint64{"own_move": 0}, actions: make(map[actionResult]uint64)}
+		t = &triggerCounts{suppressed: map[string]uint64{trigger.SuppressedOwnMove: 0}, actions: make(map[actionResult]uint64)}
+		for _, reason := range gate.Reasons {
+			t.suppressed[reason] = 0
+		}
 		m.triggers[name] = t
 	}
 	return t

@@ -61,8 +61,12 @@ func openBegun(path string, journaled func(id string) bool) (*begun, error) {
 	return s, nil
 }
 
-// startKey names a trigger's firing on a message by what no change of UIDs changes.
+// startKey names a trigger's firing on a message by what no change of UIDs changes;
+// "" if the message has nothing to be known by.
 func startKey(box journal.MailboxKey, hash uint64, trigger string) string {
+	if hash == 0 {
+		return ""
+	}
 	h := sha256.New()
 	for _, s := range []string{box.Host, box.User, box.Mailbox, trigger} {
 		writeString(h, s)
@@ -71,9 +75,9 @@ func startKey(box journal.MailboxKey, hash uint64, trigger string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// begin notes that an action of the event is being started. It returns what is to
+// begin notes that an action of an event is being started. It returns what is to
 // be called once the event's job is in the journal.
-func (s *begun) begin(rec *journal.Job) (end func()) {
+func (s *begun) begin(key, id string) (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slot := s.next
@@ -85,7 +89,7 @@ func (s *begun) begin(rec *journal.Job) (end func()) {
 	default:
 		return func() {}
 	}
-	_, _ = s.file.WriteAt(encodeSlot(startKey(rec.Mailbox, rec.IdentityHash, rec.Trigger)+" "+rec.EventID), int64(slot)*poisonSlot)
+	_, _ = s.file.WriteAt(encodeSlot(key+" "+id), int64(slot)*poisonSlot)
 	return func() { s.clear(slot) }
 }
 
@@ -97,22 +101,26 @@ func (s *begun) clear(slot int) {
 	s.free = append(s.free, slot)
 }
 
-// resume gives a job the id under which it was started in an earlier run, if it
-// was. It returns what is to be called once the job is in the journal; nil if nothing.
-func (s *begun) resume(rec *journal.Job) (end func()) {
+// resume returns the id under which an event was started in an earlier run, and
+// what is to be called once its job is in the journal; nil if it was not.
+func (s *begun) resume(key string) (id string, end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.old) == 0 || rec.IdentityHash == 0 {
-		return nil
-	}
-	key := startKey(rec.Mailbox, rec.IdentityHash, rec.Trigger)
 	o, ok := s.old[key]
-	if !ok {
-		return nil
+	if !ok || key == "" {
+		return "", nil
 	}
 	delete(s.old, key) // a message that is alike in all is another one
-	rec.EventID = o.id
-	return func() { s.clear(o.slot) }
+	return o.id, func() { s.clear(o.slot) }
+}
+
+// started reports whether an action was started under that key in an earlier run,
+// and its job did not reach the journal.
+func (s *begun) started(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.old[key]
+	return ok && key != ""
 }
 
 func (s *begun) close() error { return s.file.Close() }

@@ -3,8 +3,6 @@ package trigger
 import (
 	"strings"
 	"testing"
-
-	"mailtrigger/trigger/journal"
 )
 
 // An action that was started before its job was in the journal is started again
@@ -21,7 +19,7 @@ func TestStartedBeforeUIDsChanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.begin(&journal.Job{Mailbox: mailboxKey(w.conn, "INBOX"), Trigger: "t", IdentityHash: identityHash(raw, int64(len(raw))), EventID: id})
+	b.begin(startKey(mailboxKey(w.conn, "INBOX"), identityHash(raw, int64(len(raw))), "t"), id)
 	if err := b.close(); err != nil {
 		t.Fatal(err)
 	}

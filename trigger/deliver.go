@@ -28,10 +28,15 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 	if err != nil {
 		return err
 	}
+	found := c.judgeAll(infos, read, live)
+	if err := c.lastSent(); err != nil {
+		return err
+	}
 	batch := &journal.Batch{}
 	var jobs []*job
 	seen := journal.SeenUpdate{Mailbox: c.key}
 	moved := make(map[*feed]bool)
+	a := c.e.admit(c.feeds)
 	for _, info := range infos {
 		m := read[info.UID]
 		decided := false
@@ -39,7 +44,7 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 			if !f.wants(info.UID, live) {
 				continue
 			}
-			j, ok := c.decide(f, info, m)
+			j, ok := c.decide(a, f, info, m, found[judged{f, info.UID}])
 			if !ok {
 				f.full = true
 				continue
@@ -57,7 +62,6 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 				j.budget = int64(len(m.raw))
 			}
 			jobs = append(jobs, j)
-			batch.Jobs, batch.Bodies = append(batch.Jobs, j.rec), append(batch.Bodies, m.raw)
 		}
 		delete(c.fails, info.UID)
 		if decided && m != nil && m.hash != 0 {
@@ -76,7 +80,10 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 		batch.Seen = append(batch.Seen, seen)
 		batch.Mailboxes = append(batch.Mailboxes, journal.MailboxUpdate{Mailbox: c.key, State: c.state})
 	}
-	if err := c.send(batch); err != nil {
+	jobs = a.into(batch, jobs)
+	err = c.send(batch)
+	a.end(c.pipeline, err)
+	if err != nil {
 		c.takeBack(jobs)
 		return err
 	}
@@ -145,10 +152,8 @@ func (c *collector) send(batch *journal.Batch) error {
 	if len(batch.Jobs)+len(batch.Cursors)+len(batch.Mailboxes)+len(batch.Seen) == 0 {
 		return nil
 	}
-	if c.pipeline != nil {
-		if err := c.pipeline.Wait(c.e.stopping); err != nil {
-			return fmt.Errorf("journal: %w", err)
-		}
+	if err := c.lastSent(); err != nil {
+		return err
 	}
 	crashpoint.Hit("engine.accept.ready")
 	commit := c.e.store.Accept(batch)
@@ -156,6 +161,17 @@ func (c *collector) send(batch *journal.Batch) error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	c.pipeline = commit
+	return nil
+}
+
+// lastSent waits for the batch that was sent last.
+func (c *collector) lastSent() error {
+	if c.pipeline == nil {
+		return nil
+	}
+	if err := c.pipeline.Wait(c.e.stopping); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
 	return nil
 }
 
@@ -189,56 +205,97 @@ func (c *collector) judge(f *feed, m *mail) condition.Judgement {
 	})
 }
 
-// decide matches a message against one trigger. It returns the job, nil if there
-// is nothing to do, or false if the trigger's queue is full.
-func (c *collector) decide(f *feed, info connection.Info, m *mail) (*job, bool) {
-	if m == nil {
+// A judged names a message for a trigger.
+type judged struct {
+	feed *feed
+	uid  uint32
+}
+
+// A finding is what a trigger's conditions say of a message.
+type finding struct {
+	msg     *message.Message
+	matched bool
+	groups  map[string]string
+	plan    []journal.ActionState
+	problem string // why the message is to be a dead letter; "" if it is not
+}
+
+// judgeAll matches the messages with the triggers. Nothing follows from it yet: what
+// takes longest is done before any lock is held.
+func (c *collector) judgeAll(infos []connection.Info, read map[uint32]*mail, live bool) map[judged]*finding {
+	found := make(map[judged]*finding)
+	for _, info := range infos {
+		m := read[info.UID]
+		for _, f := range c.feeds {
+			if m != nil && f.wants(info.UID, live) {
+				found[judged{f, info.UID}] = c.judgeOne(f, info, m)
+			}
+		}
+	}
+	return found
+}
+
+func (c *collector) judgeOne(f *feed, info connection.Info, m *mail) *finding {
+	r := f.runner.rule
+	v := &finding{msg: m.decode(c, f)}
+	said := c.judge(f, m)
+	v.matched, v.groups, v.problem = said.Truth == condition.Yes, said.Groups, m.problem
+	v.plan = r.plan(v.matched)
+	switch {
+	case v.problem != "":
+		v.plan, v.matched = r.planOfDoubt(), true
+	case info.Size > int64(r.cfg.MaxSize) && r.mayPlan(said.Truth):
+		if said.Truth == condition.Unknown {
+			v.plan, v.matched = r.planOfDoubt(), true
+		}
+		v.problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s; raise it and retry the dead letter", info.Size, r.cfg.MaxSize)
+	case said.Err != nil:
+		v.plan = r.planOfDoubt()
+		v.problem = fmt.Sprintf("%v; retry the dead letter to act on the message as if it had matched, or discard it", said.Err)
+	}
+	return v
+}
+
+// decide says what becomes of a message that was judged. It returns the job, nil
+// if there is nothing to do, or false if the trigger's queue is full.
+func (c *collector) decide(a *admission, f *feed, info connection.Info, m *mail, v *finding) (*job, bool) {
+	if v == nil {
 		return nil, true // expunged before it could be read
 	}
 	r := f.runner.rule
-	msg := m.decode(c, f)
-	said := c.judge(f, m)
-	matched := said.Truth == condition.Yes
-	plan := r.plan(matched)
-	problem := m.problem
-	switch {
-	case problem != "":
-		plan, matched = r.planOfDoubt(), true
-	case info.Size > int64(r.cfg.MaxSize) && r.mayPlan(said.Truth):
-		if said.Truth == condition.Unknown {
-			plan, matched = r.planOfDoubt(), true
-		}
-		problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s; raise it and retry the dead letter", info.Size, r.cfg.MaxSize)
-	case said.Err != nil:
-		plan = r.planOfDoubt()
-		problem = fmt.Sprintf("%v; retry the dead letter to act on the message as if it had matched, or discard it", said.Err)
-	}
-	groups := said.Groups
-	if len(plan) > 0 && c.e.own.hasFired(c.key, m.hash, r.cfg.Name) {
-		c.e.trace.suppressed(r.cfg.Name, "own_move")
+	if (v.matched || len(v.plan) > 0) && c.e.own.hasFired(c.key, m.hash, r.cfg.Name) {
+		a.suppressed = append(a.suppressed, suppression{f.runner, SuppressedOwnMove})
 		c.log.Debug("the trigger fired on this message before the daemon moved it here", "trigger", r.cfg.Name, "uid", info.UID)
 		return nil, true
 	}
-	if len(plan) > 0 && !f.runner.reserve(c, info.Size) {
-		return nil, false
-	}
-	if matched {
-		c.e.trace.match(r.cfg.Name, c.e.now())
-	}
-	if len(plan) == 0 {
-		return nil, true
-	}
 	rec := &journal.Job{
-		Trigger: r.cfg.Name, Connection: f.conn.Name, Mailbox: c.key, Kind: "message",
+		Trigger: r.cfg.Name, Connection: f.conn.Name, Mailbox: c.key, Kind: string(event.KindMessage),
 		EventID:     eventID(c.key, c.state.UIDValidity, info.UID, m.info.InternalDate, info.Size, r.cfg.Name),
 		UIDValidity: c.state.UIDValidity, UID: info.UID, InternalDate: m.info.InternalDate, Size: info.Size,
-		MessageID: msg.MessageID, Subject: cut(msg.Subject, 200), From: firstAddress(msg.From), IdentityHash: m.hash,
-		Accepted: c.e.now(), Actions: plan, Match: groups,
+		MessageID: v.msg.MessageID, Subject: cut(v.msg.Subject, 200), From: firstAddress(v.msg.From), IdentityHash: m.hash,
+		Accepted: c.e.now(), Match: v.groups,
 	}
-	if problem != "" {
-		rec.Extra = map[string]string{unread: problem}
+	j := &job{rec: rec, runner: f.runner, reading: f.reading, raw: m.raw, msg: v.msg, startKey: startKey(c.key, m.hash, r.cfg.Name)}
+	if v.problem != "" {
+		rec.Extra = map[string]string{unread: v.problem}
 	}
-	return &job{rec: rec, runner: f.runner, reading: f.reading, raw: m.raw, msg: msg, journaled: c.e.begun.resume(rec)}, true
+	p := a.pass(j, v)
+	rec.Actions = p.plan
+	if len(rec.Actions) > 0 && !f.runner.reserve(c, info.Size) {
+		p.giveBack()
+		return nil, false
+	}
+	p.take()
+	if v.matched {
+		c.e.trace.match(r.cfg.Name, c.e.now())
+	}
+	if len(rec.Actions) == 0 {
+		return nil, true
+	}
+	if id, end := c.e.begun.resume(j.startKey); end != nil {
+		rec.EventID, j.journaled = id, end
+	}
+	return j, true
 }
 
 func firstAddress(list []message.Address) string {

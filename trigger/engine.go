@@ -64,6 +64,7 @@ type Engine struct {
 	poison  *poison
 	own     *own
 	begun   *begun
+	keepers *keepers
 
 	connections map[string]*connection.Config
 	disabled    map[string]bool // triggers that the file has, but not enabled
@@ -112,6 +113,9 @@ func New(o Options) (*Engine, error) {
 	}
 	for _, c := range o.Connections {
 		e.connections[c.Name] = c
+	}
+	if e.keepers, err = openKeepers(e.store, o.Triggers, e.now()); err != nil {
+		return nil, err
 	}
 	for i, cfg := range o.Triggers {
 		r, err := newRule(cfg, i)

@@ -82,6 +82,7 @@ type world struct {
 	log      *slog.Logger
 	trace    *Trace
 	prepare  func(*Engine) // called before the engine runs
+	now      func() time.Time
 
 	store  *journal.Journal
 	dialer *connection.Dialer
@@ -117,7 +118,7 @@ func (w *world) start() {
 	}
 	w.engine, err = New(Options{
 		Connections: []*connection.Config{w.conn}, Triggers: w.triggers, Watcher: w.dialer, Store: w.store,
-		StateDir: w.dir, Log: w.log, Trace: w.trace, Env: action.Env{TempDir: w.t.TempDir()},
+		StateDir: w.dir, Log: w.log, Trace: w.trace, Now: w.now, Env: action.Env{TempDir: w.t.TempDir()},
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -22,6 +22,7 @@ type job struct {
 	runner *runner
 	group  *group // the jobs of the same message; nil for none
 
+	startKey  string          // by which begun knows its message
 	accepted  *journal.Commit // J1; nil: the job was in the journal at the start
 	journaled func()          // to be called once that is done; nil: nothing
 	changed   *journal.Commit // the last Update that must be durable before the next attempt; nil: none
@@ -36,6 +37,7 @@ type job struct {
 	live      bool             // not from a backlog
 	asked     bool             // its mail has been asked for again
 	readFails int              // sessions that ended while it was being read again
+	waits     bool             // in the runner: for its time, not for a retry
 	resumed   bool             // its actions on the server were begun in an earlier turn: some may be done
 }
 
@@ -181,6 +183,7 @@ const (
 	extraPath     = "path/"     // + index: where that attachment was saved
 	extraProgress = "progress/" // + action: how many attachments it has dealt with
 	extraNote     = "note/"     // + action: what else it wants to know
+	extraDue      = "due"       // when it may begin (RFC 3339): a gate has put it off
 	extraBacklog  = "backlog"   // it was in the mailbox before the first look: live mail goes first
 )
 
@@ -203,6 +206,12 @@ func (j *job) setExtra(key, value string) {
 		j.rec.Extra = make(map[string]string)
 	}
 	j.rec.Extra[key] = value
+}
+
+// due is when a gate lets the job begin; zero: at once.
+func (j *job) due() time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, j.rec.Extra[extraDue])
+	return at
 }
 
 func (j *job) progress(action string) int {

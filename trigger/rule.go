@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"fmt"
+	"slices"
 
 	"mailtrigger/trigger/action"
 	"mailtrigger/trigger/condition"
@@ -30,19 +31,26 @@ func newRule(cfg *Config, order int) (*rule, error) {
 
 // plan returns the actions to run on a message, in order, all waiting; nil if none.
 func (r *rule) plan(matched bool) []journal.ActionState {
-	var plan []journal.ActionState
+	if matched {
+		return r.planAt(action.OnMatch, action.Always)
+	}
+	return r.planAt(action.OnNoMatch, action.Always)
+}
+
+// planAt returns the actions that run at any of these events.
+func (r *rule) planAt(events ...action.When) (plan []journal.ActionState) {
 	for _, d := range r.cfg.Actions {
-		switch when := d.Base().When; {
-		case when == action.Always, when == action.OnMatch && matched, when == action.OnNoMatch && !matched:
+		if slices.Contains(events, d.Base().When) {
 			plan = append(plan, journal.ActionState{Name: d.Base().Name, Attempt: 1})
 		}
 	}
 	return plan
 }
 
-// mayPlan reports whether a mail of which the conditions say this could have a plan.
+// mayPlan reports whether a mail of which the conditions say this could have a
+// plan, or be the mail that is expected, for all that is known.
 func (r *rule) mayPlan(t condition.Truth) bool {
-	return t != condition.No && r.plan(true) != nil || t != condition.Yes && r.plan(false) != nil
+	return t == condition.Unknown && r.cfg.Expect.Enabled() || t != condition.No && r.plan(true) != nil || t != condition.Yes && r.plan(false) != nil
 }
 
 // planOfDoubt is the plan for a mail that could not be judged: it is told to a

@@ -22,13 +22,18 @@ const (
 	maxUnrecorded = 64 // results of a trigger that the journal has not synced yet
 )
 
+// wakeAgain is the longest time until a runner looks at the clock again while
+// something waits: the clock may be set, and the machine may sleep.
+const wakeAgain = time.Minute
+
 // A runner runs the jobs of one trigger: first attempts in the order they came
 // (live mail before a backlog), retries when their time has come, at most
 // `concurrency` at once. A job that waits for a retry steps aside.
 type runner struct {
-	e    *Engine
-	rule *rule
-	log  *slog.Logger
+	e      *Engine
+	rule   *rule
+	keeper *keeper // nil: it has no gates
+	log    *slog.Logger
 
 	ordered    bool          // first attempts start in the order they are picked
 	unrecorded chan struct{} // a place for each result not yet synced
@@ -39,6 +44,9 @@ type runner struct {
 	due        []*job // retries whose time has come
 	later      retryHeap
 	timer      *time.Timer
+	timerAt    time.Time         // when the timer fires, by the monotonic clock
+	ticked     time.Time         // when it was set or fired last, by the wall clock
+	held       map[string]uint64 // matches that did not fire, by reason
 	lastWasDue bool
 	lastTurn   *startTurn         // of the first attempt that was picked last
 	deadlines  map[*job]time.Time // of the actions that run
@@ -52,7 +60,8 @@ type runner struct {
 
 func newRunner(e *Engine, r *rule) *runner {
 	return &runner{
-		e: e, rule: r, log: e.log.With("trigger", r.cfg.Name),
+		e: e, rule: r, keeper: e.keepers.byTrigger[r.cfg.Name], log: e.log.With("trigger", r.cfg.Name),
+		held:       make(map[string]uint64),
 		ordered:    (r.cfg.Ordered == nil || *r.cfg.Ordered) && r.cfg.Concurrency > 1,
 		unrecorded: make(chan struct{}, maxUnrecorded),
 		deadlines:  make(map[*job]time.Time),
@@ -109,10 +118,16 @@ func (r *runner) queue(j *job) {
 	defer r.mu.Unlock()
 	r.all[j] = struct{}{}
 	i := j.nextLocal()
-	switch {
+	now := r.e.now()
+	switch due := j.due(); {
+	case due.After(now):
+		// A clock that was set back must not put it off for longer than it was to be.
+		j.waits, j.retryAt = true, earlier(due, now.Round(0).Add(due.Sub(j.rec.Accepted)))
+		heap.Push(&r.later, j)
+		r.setTimer()
 	case i >= 0 && !j.rec.Actions[i].Next.IsZero():
 		// A stepped clock must not put a retry off for longer than any wait there is.
-		j.retryAt = earlier(j.rec.Actions[i].Next, r.e.now().Add(time.Duration(r.rule.cfg.Retry.Max)))
+		j.retryAt = earlier(j.rec.Actions[i].Next, now.Add(time.Duration(r.rule.cfg.Retry.Max)))
 		heap.Push(&r.later, j)
 		r.setTimer()
 	case j.live:
@@ -219,7 +234,9 @@ func (r *runner) setTimer() {
 	if len(r.later) == 0 || r.stopped {
 		return
 	}
-	wait := max(r.later[0].retryAt.Sub(r.e.now()), 0)
+	now := r.e.now()
+	wait := min(max(r.later[0].retryAt.Sub(now), 0), wakeAgain)
+	r.timerAt, r.ticked = time.Now().Add(wait), now.Round(0)
 	if r.timer == nil {
 		r.timer = time.AfterFunc(wait, r.tick)
 	} else {
@@ -231,11 +248,53 @@ func (r *runner) tick() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.e.now()
+	if back := r.ticked.Sub(now.Round(0)); back > 0 {
+		// The clock was set back: what waits for a time of day waits no longer for it.
+		for _, j := range r.later {
+			if j.waits {
+				j.retryAt = j.retryAt.Add(-back)
+			}
+		}
+		heap.Init(&r.later)
+	}
 	for len(r.later) > 0 && !r.later[0].retryAt.After(now) {
-		r.due = append(r.due, heap.Pop(&r.later).(*job))
+		switch j := heap.Pop(&r.later).(*job); {
+		case !j.waits:
+			r.due = append(r.due, j)
+		default:
+			j.waits = false
+			r.live = append(r.live, j)
+		}
 	}
 	r.setTimer()
 	r.pump()
+}
+
+// takeWaiting takes the job whose time comes last out of those that wait for their
+// time; nil if none does.
+func (r *runner) takeWaiting() *job {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := -1
+	for i, j := range r.later {
+		if j.waits && (last < 0 || !j.retryAt.Before(r.later[last].retryAt)) {
+			last = i
+		}
+	}
+	if last < 0 {
+		return nil
+	}
+	j := heap.Remove(&r.later, last).(*job)
+	j.waits = false
+	return j
+}
+
+// suppressed counts a match that does not fire.
+func (r *runner) suppressed(reason string) {
+	r.e.trace.suppressed(r.rule.cfg.Name, reason)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[reason]++
 }
 
 // began and ended note until when an action must have ended.
@@ -310,7 +369,7 @@ func (r *runner) attempt(ctx context.Context, j *job, i int) attemptEnd {
 	early := r.startsEarly(j, i, def)
 	if early {
 		defer r.early.Store(false)
-		j.whenJournaled(r.e.begun.begin(j.rec))
+		j.whenJournaled(r.e.begun.begin(j.startKey, j.rec.EventID))
 	} else {
 		if err := j.durable(r.e.stopping); err != nil {
 			return attemptStopped
@@ -493,13 +552,18 @@ func acquire(ctx context.Context, slots chan struct{}) bool {
 	}
 }
 
-// retryHeap orders jobs by the time of their next attempt.
+// retryHeap orders jobs by the time of their next attempt, and then as they came.
 type retryHeap []*job
 
-func (h retryHeap) Len() int           { return len(h) }
-func (h retryHeap) Less(a, b int) bool { return h[a].retryAt.Before(h[b].retryAt) }
-func (h retryHeap) Swap(a, b int)      { h[a], h[b] = h[b], h[a] }
-func (h *retryHeap) Push(x any)        { *h = append(*h, x.(*job)) }
+func (h retryHeap) Len() int { return len(h) }
+func (h retryHeap) Less(a, b int) bool {
+	if h[a].retryAt.Equal(h[b].retryAt) {
+		return h[a].rec.Seq < h[b].rec.Seq
+	}
+	return h[a].retryAt.Before(h[b].retryAt)
+}
+func (h retryHeap) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
+func (h *retryHeap) Push(x any)   { *h = append(*h, x.(*job)) }
 func (h *retryHeap) Pop() any {
 	old := *h
 	j := old[len(old)-1]

@@ -3,6 +3,7 @@ package trigger
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"mailtrigger/connection"
@@ -16,8 +17,14 @@ type TriggerStatus struct {
 	Queue       int       `json:"queue"`           // jobs that have not ended
 	Running     int       `json:"running"`         // of them, being run
 	Retrying    int       `json:"retrying"`        // of them, waiting for another attempt
-	Oldest      time.Time `json:"oldest,omitzero"` // when the oldest of them was accepted
+	Waiting     int       `json:"waiting"`         // of them, put off by quiet hours or the limit
+	Until       time.Time `json:"until,omitzero"`  // when the first of those begins
+	Oldest      time.Time `json:"oldest,omitzero"` // when the oldest that is not put off was accepted
 	DeadLetters int       `json:"dead_letters"`    // what failed for good
+
+	Suppressed map[string]uint64 `json:"suppressed"`          // matches that did not fire since the start, by reason
+	Expired    bool              `json:"expired"`             // it does not fire any more
+	LastFired  time.Time         `json:"last_fired,omitzero"` // only of triggers with gates
 }
 
 // Triggers returns the status of every enabled trigger, in the order of the file.
@@ -77,7 +84,7 @@ func (r *runner) stuck() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.e.now()
-	if !r.stopped && len(r.later) > 0 && now.Sub(r.later[0].retryAt) > overdue {
+	if !r.stopped && len(r.later) > 0 && time.Since(r.timerAt) > overdue { // whatever the clock was set to
 		return "a retry is overdue"
 	}
 	for _, deadline := range r.deadlines {
@@ -89,21 +96,45 @@ func (r *runner) stuck() string {
 }
 
 func (r *runner) status() TriggerStatus {
+	s := TriggerStatus{Name: r.rule.cfg.Name, Actions: []string{}}
+	for _, a := range r.rule.cfg.Actions {
+		s.Actions = append(s.Actions, a.Base().Name)
+	}
+	r.gateStatus(&s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	names := make([]string, 0, len(r.rule.cfg.Actions))
-	for _, a := range r.rule.cfg.Actions {
-		names = append(names, a.Base().Name)
+	s.Queue, s.Running, s.Oldest, s.Suppressed = r.jobs, r.running, r.oldest(), maps.Clone(r.held)
+	for _, j := range r.later {
+		if !j.waits {
+			continue
+		}
+		if s.Waiting++; s.Until.IsZero() || j.retryAt.Before(s.Until) {
+			s.Until = j.retryAt.Round(0)
+		}
 	}
-	return TriggerStatus{
-		Actions: names, Name: r.rule.cfg.Name, Queue: r.jobs, Running: r.running, Retrying: len(r.later) + len(r.due),
-		Oldest: r.oldest(),
-	}
+	s.Retrying = len(r.later) + len(r.due) - s.Waiting
+	return s
 }
 
-// oldest returns when the oldest job that is not done was accepted.
+// gateStatus fills in what the trigger's gates know.
+func (r *runner) gateStatus(s *TriggerStatus) {
+	k := r.keeper
+	if k == nil {
+		return
+	}
+	r.e.keepers.mu.Lock()
+	defer r.e.keepers.mu.Unlock()
+	now := r.e.now()
+	s.Expired, s.LastFired = k.gates.Expired(k.state, now), k.state.LastFired(now)
+}
+
+// oldest returns when the oldest job that is not done was accepted, those aside
+// that are put off: nothing is late about them.
 func (r *runner) oldest() (t time.Time) {
 	for j := range r.all {
+		if j.waits {
+			continue
+		}
 		if t.IsZero() || j.rec.Accepted.Before(t) {
 			t = j.rec.Accepted
 		}

@@ -2,6 +2,10 @@ package trigger
 
 import "time"
 
+// SuppressedOwnMove is the reason of a match that does not fire as the daemon's
+// own action has put the message there; the other reasons are gate.Reasons.
+const SuppressedOwnMove = "own_move"
+
 // Trace has functions that the engine calls as things happen; nil ones are not
 // called. They must return quickly and be safe for concurrent use.
 type Trace struct {

@@ -135,7 +135,7 @@ func (l *Limit) validate(k *checker) {
 		k.add("limit.per", `is missing; say in which time: "10m"`)
 	}
 	k.length("limit.per", l.Per)
-	k.found = append(k.found, setting.OneOf("limit.over", l.Over, []string{overSkip, overQueue, overLatest})...)
+	k.found = append(k.found, setting.OneOf("limit.over", l.Over, []string{overSkip, overQueue, Latest})...)
 }
 
 func (e *Expect) validate(k *checker) {

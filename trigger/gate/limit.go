@@ -7,9 +7,9 @@ import (
 
 // What becomes of a match over the limit.
 const (
-	overSkip   = "skip"   // it does not fire
-	overQueue  = "queue"  // it fires as soon as the limit allows, each after the one before
-	overLatest = "latest" // likewise, but only the last of them does
+	overSkip  = "skip"   // it does not fire
+	overQueue = "queue"  // it fires as soon as the limit allows, each after the one before
+	Latest    = "latest" // likewise, but only the last of them does
 )
 
 // limit lets at most Count matches fire in any time of length Per.
@@ -31,7 +31,7 @@ func (l *limit) pass(s *State, m *Match, v *Verdict) bool {
 	switch {
 	case l.Over == overSkip:
 		return false
-	case l.Over == overLatest && !m.Waits.IsZero():
+	case l.Over == Latest && !m.Waits.IsZero():
 		v.At, v.Replaces = m.Waits, true
 	default:
 		v.At = l.quiet.over(free)
@@ -40,6 +40,6 @@ func (l *limit) pass(s *State, m *Match, v *Verdict) bool {
 }
 
 func (l *limit) describe() string {
-	over := map[string]string{overSkip: "more are skipped", overQueue: "more wait", overLatest: "of more, the last waits"}
+	over := map[string]string{overSkip: "more are skipped", overQueue: "more wait", Latest: "of more, the last waits"}
 	return fmt.Sprintf("limit: %d in %s; %s", l.Count, l.Per, over[l.Over])
 }
