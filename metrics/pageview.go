@@ -315,6 +315,12 @@ func notes(t TriggerStatus) (all []string) {
 	if t.Retrying > 0 {
 		all = append(all, number(t.Retrying)+" waiting for another attempt")
 	}
+	if t.Waiting > 0 {
+		all = append(all, fmt.Sprintf("%s until %s", count(t.Waiting, "message waits", "messages wait"), t.Until.Local().Format("2006-01-02 15:04:05 MST")))
+	}
+	if t.Expired {
+		all = append(all, "expired: does not fire any more")
+	}
 	for _, reason := range slices.Sorted(maps.Keys(t.Suppressed)) {
 		if n := t.Suppressed[reason]; n > 0 {
 			all = append(all, fmt.Sprintf("%s suppressed: %s", count(n, "match", "matches"), clean(strings.ReplaceAll(reason, "_", " "))))

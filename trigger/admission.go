@@ -216,6 +216,11 @@ func (a *admission) into(b *journal.Batch, jobs []*job) []*job {
 // end ends the admission: commit is the batch's, unless err says that the journal
 // has not taken it. Then everything is as it was.
 func (a *admission) end(commit *journal.Commit, err error) {
+	if err == nil {
+		for _, s := range a.suppressed {
+			a.e.trace.suppressed(s.runner.rule.cfg.Name, s.reason)
+		}
+	}
 	if !a.locked {
 		return
 	}
@@ -236,10 +241,5 @@ func (a *admission) end(commit *journal.Commit, err error) {
 			r.job.changed = commit
 		}
 		r.job.runner.queue(r.job)
-	}
-	if err == nil {
-		for _, s := range a.suppressed {
-			s.runner.suppressed(s.reason)
-		}
 	}
 }

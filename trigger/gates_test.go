@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,21 +46,42 @@ func (w *world) status(name string) TriggerStatus {
 	return TriggerStatus{}
 }
 
-// suppressed waits until so many matches did not fire for that reason.
-func (w *world) suppressed(name, reason string, n uint64) {
+// A tally counts the matches that did not fire.
+type tally struct {
+	mu sync.Mutex
+	n  map[string]uint64 // by trigger and reason
+}
+
+func newTally(w *world) *tally {
+	c := &tally{n: make(map[string]uint64)}
+	w.trace = &Trace{Suppressed: func(trigger, reason string) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.n[trigger+" "+reason]++
+	}}
+	return c
+}
+
+// wait waits until so many matches in all did not fire for that reason.
+func (c *tally) wait(w *world, trigger, reason string, n uint64) {
 	w.t.Helper()
-	w.until(fmt.Sprintf("%s: %d suppressed by %s", name, n, reason), func() bool { return w.status(name).Suppressed[reason] == n })
+	w.until(fmt.Sprintf("%s: %d suppressed by %s", trigger, n, reason), func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.n[trigger+" "+reason] == n
+	})
 }
 
 func TestEveryAcrossRestarts(t *testing.T) {
 	rec := newRecorder("rec")
 	w := newWorld(t, gated(rec, func(c *Config) { c.Every = 3 }))
+	held := newTally(w)
 	w.start()
 	w.append("1", "2")
-	w.suppressed("t", gate.Every, 2)
+	held.wait(w, "t", gate.Every, 2)
 	w.restart()
 	w.append("3", "4", "5")
-	w.suppressed("t", gate.Every, 2)
+	held.wait(w, "t", gate.Every, 4)
 	w.restart()
 	w.append("6")
 	rec.wait(t, 2)
@@ -72,6 +94,7 @@ func TestExpiresAcrossRestarts(t *testing.T) {
 	always.When = action.Always
 	w := newWorld(t, newTrigger("t", rec, always))
 	w.triggers[0].Expires = "2 firings"
+	held := newTally(w)
 	w.start()
 	w.append("1")
 	rec.wait(t, 1)
@@ -79,7 +102,7 @@ func TestExpiresAcrossRestarts(t *testing.T) {
 	w.append("2", "3", "4")
 	always.wait(t, 4)
 	w.quiet()
-	w.suppressed("t", gate.Expires, 2)
+	held.wait(w, "t", gate.Expires, 2)
 	equal(t, "fired", rec.subjects(), []string{"1", "2"})
 	equal(t, "always", always.subjects(), []string{"1", "2", "3", "4"})
 	if !w.status("t").Expired {
@@ -95,16 +118,17 @@ func TestDedupeAcrossMailboxesAndRestarts(t *testing.T) {
 	cfg.Mailboxes = []string{"INBOX", "Other"}
 	w := newWorld(t, cfg)
 	w.srv.CreateMailbox(alice, "Other")
+	held := newTally(w)
 	w.start()
 	put := func(box string, raw []byte) { w.srv.Append(alice, box, raw, nil, time.Now()) }
 	put("INBOX", mailText("a"))
 	rec.wait(t, 1)
 	put("Other", append([]byte("Received: by another way\r\n"), mailText("a")...))
-	w.suppressed("t", gate.Dedupes, 1)
+	held.wait(w, "t", gate.Dedupes, 1)
 	w.restart()
 	put("Other", mailText("a"))
 	put("INBOX", mailText("a"))
-	w.suppressed("t", gate.Dedupes, 2)
+	held.wait(w, "t", gate.Dedupes, 3)
 	put("INBOX", []byte(strings.Replace(string(mailText("a")), "This is", "This surely is", 1)))
 	rec.wait(t, 1)
 	anonymous := []byte(strings.Replace(string(mailText("b")), "Message-ID:", "X-Was:", 1))
@@ -153,9 +177,10 @@ func TestAfterAnotherTrigger(t *testing.T) {
 	two.After = []string{"one"}
 	two.SetDefaults()
 	w := newWorld(t, one, two)
+	held := newTally(w)
 	w.start()
 	w.append("early")
-	w.suppressed("two", gate.After, 1)
+	held.wait(w, "two", gate.After, 1)
 	w.append("go")
 	first.wait(t, 1)
 	second.wait(t, 1) // the same message, as the other trigger is above in the file
@@ -229,12 +254,13 @@ func TestLimitSkips(t *testing.T) {
 	clock := &wallClock{}
 	w := newWorld(t, gated(rec, func(c *Config) { c.Limit = gate.Limit{Count: 2, Per: setting.Duration(time.Hour)} }))
 	w.now = clock.now
+	held := newTally(w)
 	w.start()
 	w.append("1", "2", "3")
 	rec.wait(t, 2)
 	w.restart()
 	w.append("4")
-	w.suppressed("t", gate.Limited, 1)
+	held.wait(w, "t", gate.Limited, 2)
 	clock.step(w, time.Hour)
 	w.append("5")
 	rec.wait(t, 1)
@@ -279,6 +305,7 @@ func TestRefusedBatch(t *testing.T) {
 		c.Every, c.Dedupe.Window = 2, setting.Duration(time.Hour)
 		c.Limit = gate.Limit{Count: 1, Per: setting.Duration(time.Hour)}
 	}))
+	held := newTally(w)
 	w.start()
 	k := w.engine.runners[0].keeper
 	before := k.state
@@ -299,7 +326,7 @@ func TestRefusedBatch(t *testing.T) {
 	}
 	w.append("1", "2", "3", "4")
 	rec.wait(t, 1)
-	w.suppressed("t", gate.Limited, 1)
+	held.wait(w, "t", gate.Limited, 1)
 	equal(t, "fired", rec.subjects(), []string{"2"})
 }
 
@@ -312,6 +339,7 @@ func TestStartedFiresThroughGates(t *testing.T) {
 		c.QuietHours = fmt.Sprintf("%s-%s UTC", hour.Add(-time.Hour).Format("15:04"), hour.Add(time.Hour).Format("15:04"))
 	})
 	w := newWorld(t, cfg)
+	held := newTally(w)
 	w.start()
 	w.stop()
 	raw := mailText("started")
@@ -328,7 +356,7 @@ func TestStartedFiresThroughGates(t *testing.T) {
 	w.append("started", "other")
 	w.start()
 	rec.wait(t, 1)
-	w.suppressed("t", gate.Expires, 1)
+	held.wait(w, "t", gate.Expires, 1)
 	if got := rec.runs[0].Event.ID; got != id {
 		t.Errorf("started again as %s", got)
 	}

@@ -44,9 +44,8 @@ type runner struct {
 	due        []*job // retries whose time has come
 	later      retryHeap
 	timer      *time.Timer
-	timerAt    time.Time         // when the timer fires, by the monotonic clock
-	ticked     time.Time         // when it was set or fired last, by the wall clock
-	held       map[string]uint64 // matches that did not fire, by reason
+	timerAt    time.Time // when the timer fires, by the monotonic clock
+	ticked     time.Time // when it was set or fired last, by the wall clock
 	lastWasDue bool
 	lastTurn   *startTurn         // of the first attempt that was picked last
 	deadlines  map[*job]time.Time // of the actions that run
@@ -61,7 +60,6 @@ type runner struct {
 func newRunner(e *Engine, r *rule) *runner {
 	return &runner{
 		e: e, rule: r, keeper: e.keepers.byTrigger[r.cfg.Name], log: e.log.With("trigger", r.cfg.Name),
-		held:       make(map[string]uint64),
 		ordered:    (r.cfg.Ordered == nil || *r.cfg.Ordered) && r.cfg.Concurrency > 1,
 		unrecorded: make(chan struct{}, maxUnrecorded),
 		deadlines:  make(map[*job]time.Time),
@@ -287,14 +285,6 @@ func (r *runner) takeWaiting() *job {
 	j := heap.Remove(&r.later, last).(*job)
 	j.waits = false
 	return j
-}
-
-// suppressed counts a match that does not fire.
-func (r *runner) suppressed(reason string) {
-	r.e.trace.suppressed(r.rule.cfg.Name, reason)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.held[reason]++
 }
 
 // began and ended note until when an action must have ended.

@@ -3,7 +3,6 @@ package trigger
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"mailtrigger/connection"
@@ -22,9 +21,8 @@ type TriggerStatus struct {
 	Oldest      time.Time `json:"oldest,omitzero"` // when the oldest that is not put off was accepted
 	DeadLetters int       `json:"dead_letters"`    // what failed for good
 
-	Suppressed map[string]uint64 `json:"suppressed"`          // matches that did not fire since the start, by reason
-	Expired    bool              `json:"expired"`             // it does not fire any more
-	LastFired  time.Time         `json:"last_fired,omitzero"` // only of triggers with gates
+	Expired   bool      `json:"expired"`             // it does not fire any more
+	LastFired time.Time `json:"last_fired,omitzero"` // only of triggers with gates
 }
 
 // Triggers returns the status of every enabled trigger, in the order of the file.
@@ -103,7 +101,7 @@ func (r *runner) status() TriggerStatus {
 	r.gateStatus(&s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.Queue, s.Running, s.Oldest, s.Suppressed = r.jobs, r.running, r.oldest(), maps.Clone(r.held)
+	s.Queue, s.Running, s.Oldest = r.jobs, r.running, r.oldest()
 	for _, j := range r.later {
 		if !j.waits {
 			continue

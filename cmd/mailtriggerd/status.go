@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,6 +128,9 @@ func printTriggers(out *term.Terminal, triggers []metrics.TriggerStatus) {
 			dead.Style = term.Bad
 		}
 		t.Row(s.Name, s.Matches, ago(s.LastMatch), s.Queue, s.Retrying, ago(s.Oldest), dead, strings.Join(s.Actions, " "))
+		for _, note := range firingNotes(s) {
+			t.Note(term.Plain, note)
+		}
 	}
 	t.Print()
 }
@@ -136,6 +141,26 @@ func milliseconds(seconds float64) string {
 		return ""
 	}
 	return fmt.Sprintf("%.1f ms", seconds*1e3)
+}
+
+// firingNotes say why a trigger does not fire, or not now.
+func firingNotes(t *metrics.TriggerStatus) (notes []string) {
+	if t.Expired {
+		notes = append(notes, "it has expired and does not fire any more")
+	}
+	if t.Waiting > 0 {
+		notes = append(notes, fmt.Sprintf("%s until %s, in %s", count(t.Waiting, "message waits", "messages wait"), t.Until.Local().Format("2006-01-02 15:04:05"), until(t.Until)))
+	}
+	var held []string
+	for _, reason := range slices.Sorted(maps.Keys(t.Suppressed)) {
+		if n := t.Suppressed[reason]; n > 0 {
+			held = append(held, fmt.Sprintf("%s %d", reason, n))
+		}
+	}
+	if held != nil {
+		notes = append(notes, "did not fire since the start: "+strings.Join(held, ", "))
+	}
+	return notes
 }
 
 // ago says how long t is past.

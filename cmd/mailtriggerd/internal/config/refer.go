@@ -29,6 +29,7 @@ func (l *loader) refer() {
 		}
 		return l.incomplete[t] != nil
 	})
+	l.circles()
 	l.removals()
 	l.qualified()
 }
@@ -133,6 +134,36 @@ func (l *loader) qualified() {
 		if c := l.config.Connection(s.QualifiedName()); c != nil {
 			l.problem(l.nodes[c], "calls would take %q for [smtp.%s]; choose another name for one of the two", c.Name, s.Name)
 		}
+	}
+}
+
+// circles refuses triggers that wait for each other: none of them could ever be the first.
+func (l *loader) circles() {
+	done := map[string]bool{}
+	for _, t := range l.config.Triggers {
+		var way []string // from t to where the search is
+		var follow func(t *trigger.Config)
+		follow = func(t *trigger.Config) {
+			if done[t.Name] {
+				return
+			}
+			if i := slices.Index(way, t.Name); i >= 0 {
+				if len(way)-i > 1 { // one that waits for itself was told of before
+					l.problem(l.nodes[l.config.Trigger(way[i])].get("after"), "goes round in a circle: %s; none of them could fire first",
+						strings.Join(append(way[i:], t.Name), " waits for "))
+				}
+				return
+			}
+			way = append(way, t.Name)
+			for _, name := range t.After {
+				if other := l.config.Trigger(name); other != nil {
+					follow(other)
+				}
+			}
+			way = way[:len(way)-1]
+			done[t.Name] = true
+		}
+		follow(t)
 	}
 }
 
