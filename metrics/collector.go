@@ -172,6 +172,9 @@ func (c *collector) collectCounts(k *sink, t trigger.TriggerStatus, name *dto.La
 	n := c.trigger(t.Name)
 	k.counter(descMatches, n.matches, name)
 	k.gauge(descLastMatch, timestamp(n.lastMatch), name)
+	for _, reason := range t.Gates { // what has not happened yet is 0; a trigger has few of them
+		n.suppressed[reason] += 0
+	}
 	for reason, times := range n.suppressed {
 		k.counter(descSuppressed, times, label("reason", reason), name)
 	}

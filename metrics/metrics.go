@@ -12,7 +12,6 @@ import (
 	"mailtrigger/connection"
 	"mailtrigger/trigger"
 	"mailtrigger/trigger/action"
-	"mailtrigger/trigger/gate"
 	"mailtrigger/trigger/journal"
 	"mailtrigger/trigger/message"
 )
@@ -218,9 +217,6 @@ func (m *Metrics) trigger(name string) *triggerCounts {
 	t := m.triggers[name]
 	if t == nil {
 		t = &triggerCounts{suppressed: map[string]uint64{trigger.SuppressedOwnMove: 0}, actions: make(map[actionResult]uint64)}
-		for _, reason := range gate.Reasons {
-			t.suppressed[reason] = 0
-		}
 		m.triggers[name] = t
 	}
 	return t

@@ -21,6 +21,7 @@ type TriggerStatus struct {
 	Oldest      time.Time `json:"oldest,omitzero"` // when the oldest that is not put off was accepted
 	DeadLetters int       `json:"dead_letters"`    // what failed for good
 
+	Gates     []string  `json:"gates"`               // the keys that may keep matches from firing
 	Expired   bool      `json:"expired"`             // it does not fire any more
 	LastFired time.Time `json:"last_fired,omitzero"` // only of triggers with gates
 }
@@ -117,9 +118,11 @@ func (r *runner) status() TriggerStatus {
 // gateStatus fills in what the trigger's gates know.
 func (r *runner) gateStatus(s *TriggerStatus) {
 	k := r.keeper
+	s.Gates = []string{}
 	if k == nil {
 		return
 	}
+	s.Gates = k.gates.Reasons()
 	r.e.keepers.mu.Lock()
 	defer r.e.keepers.mu.Unlock()
 	now := r.e.now()

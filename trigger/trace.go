@@ -3,7 +3,7 @@ package trigger
 import "time"
 
 // SuppressedOwnMove is the reason of a match that does not fire as the daemon's
-// own action has put the message there; the other reasons are gate.Reasons.
+// own action has put the message there; the other reasons are the keys of its gates.
 const SuppressedOwnMove = "own_move"
 
 // Trace has functions that the engine calls as things happen; nil ones are not

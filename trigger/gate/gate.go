@@ -15,9 +15,6 @@ const (
 	Limited = "limit"
 )
 
-// Reasons lists them.
-var Reasons = []string{Expires, Dedupes, Every, After, Limited}
-
 // A Match is a message that met the trigger's conditions.
 type Match struct {
 	Now     time.Time
@@ -31,7 +28,7 @@ type Match struct {
 
 // A Verdict says what becomes of a match.
 type Verdict struct {
-	Suppressed string    // why it does not fire: one of Reasons; "" if it does
+	Suppressed string    // why it does not fire: the key of a gate; "" if it does
 	At         time.Time // when it fires: Match.Now or later
 	Replaces   bool      // it takes the place of the message that waits, which is suppressed by the limit
 	Claims     bool      // its identity is to be remembered for dedupe
@@ -84,6 +81,17 @@ func New(c *Config) (*Gates, error) {
 
 // Any reports whether there is any gate.
 func (g *Gates) Any() bool { return len(g.list) > 0 }
+
+// Reasons returns the reasons that the gates may give.
+func (g *Gates) Reasons() []string {
+	out := []string{}
+	for _, x := range g.list {
+		if r := x.reason(); r != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
 
 // Describe says of each gate what it does, in the order in which they are asked.
 func (g *Gates) Describe() []string {

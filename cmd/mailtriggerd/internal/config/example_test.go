@@ -136,6 +136,7 @@ func TestExampleUncommented(t *testing.T) {
 		"certificate":                   "a secret and a certificate",
 		"no such file":                  "files that are not there",
 		"has taken the message away":    "move and delete",
+		`unknown trigger "reminder"`:    "a trigger that is not there",
 		"it needs for_each":             "keys of for_each, which is off",
 	}
 	for _, p := range problems {
