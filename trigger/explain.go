@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"mailtrigger/connection"
@@ -9,7 +10,9 @@ import (
 	"mailtrigger/trigger/authres"
 	"mailtrigger/trigger/condition"
 	"mailtrigger/trigger/event"
+	"mailtrigger/trigger/gate"
 	"mailtrigger/trigger/journal"
+	"mailtrigger/trigger/message"
 )
 
 // An Explanation is what a trigger would do with a message, and why.
@@ -19,6 +22,7 @@ type Explanation struct {
 	Conditions []condition.Verdict `json:"conditions"`
 	Problem    string              `json:"problem,omitempty"` // why the message would become a dead letter unseen
 	Actions    []Would             `json:"actions"`           // those that would run, in order
+	Gates      []string            `json:"gates,omitempty"`   // what may hold back a message that matches, as the config has it
 	Event      *event.Event        `json:"event"`             // as actions get it, whether or not it matched
 }
 
@@ -48,7 +52,7 @@ type Mail struct {
 }
 
 // Explain says what the trigger would do with a message of the connection. It
-// runs nothing.
+// runs nothing. Where m has no InternalDate, the message says when it was received.
 func Explain(cfg *Config, conn *connection.Config, m Mail, env action.Env) (*Explanation, error) {
 	r, err := newRule(cfg, 0)
 	if err != nil {
@@ -57,6 +61,9 @@ func Explain(cfg *Config, conn *connection.Config, m Mail, env action.Env) (*Exp
 	rd := r.reading(conn)
 	msg := rd.message(m.Raw)
 	msg.Size, msg.Flags = m.Size, m.Flags
+	if m.InternalDate.IsZero() {
+		m.InternalDate = receivedAt(msg)
+	}
 	key := mailboxKey(conn, m.Mailbox)
 	rec := &journal.Job{
 		Trigger: cfg.Name, Connection: conn.Name, Mailbox: key, Kind: string(event.KindMessage),
@@ -71,7 +78,7 @@ func Explain(cfg *Config, conn *connection.Config, m Mail, env action.Env) (*Exp
 	matched := said.Truth == condition.Yes
 	plan := r.plan(matched)
 	rec.Match, rec.Actions = said.Groups, plan
-	x := &Explanation{Trigger: cfg.Name, Matched: matched, Conditions: verdicts, Actions: []Would{}}
+	x := &Explanation{Trigger: cfg.Name, Matched: matched, Conditions: verdicts, Actions: []Would{}, Gates: gatesOf(&cfg.Config)}
 	switch {
 	case said.Err != nil:
 		x.Problem, plan = said.Err.Error(), nil
@@ -105,3 +112,37 @@ func describe(def action.Definition, ev *event.Event, env action.Env) (string, e
 
 // idempotencyKey names one action of one event.
 func idempotencyKey(eventID, action string) string { return eventID + "-" + action }
+
+// receivedAt is when a message was received, by itself: the time of the topmost
+// Received field, else its date, else now.
+func receivedAt(m *message.Message) time.Time {
+	for _, h := range m.Trace() {
+		if strings.EqualFold(h.Name, "Received") {
+			if t, ok := message.ParseDate(h.Value[strings.LastIndexByte(h.Value, ';')+1:]); ok {
+				return t
+			}
+			break
+		}
+	}
+	if !m.Date.IsZero() {
+		return m.Date
+	}
+	return time.Now()
+}
+
+// gatesOf says what may hold back a message that matches, in the order in which it
+// does. Whether it would depends on what has fired before, which a dry run does not ask.
+func gatesOf(c *gate.Config) (list []string) {
+	say := func(said bool, format string, args ...any) {
+		if said {
+			list = append(list, fmt.Sprintf(format, args...))
+		}
+	}
+	say(c.Expires != "", "expires: %s", c.Expires)
+	say(c.Dedupe.By != "", "dedupe: by %s, for %s", c.Dedupe.By, c.Dedupe.Window)
+	say(c.Every > 1, "every: %d", c.Every)
+	say(len(c.After) > 0, "after: %s, within %s", strings.Join(c.After, ", "), c.AfterWindow)
+	say(c.QuietHours != "", "quiet_hours: %s", c.QuietHours)
+	say(c.Limit.Count > 0, "limit: %d per %s, over it %s", c.Limit.Count, c.Limit.Per, c.Limit.Over)
+	return list
+}

@@ -1,13 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
 	"mailtrigger/connection"
@@ -40,7 +39,7 @@ func (c *call) runTestTrigger(ctx context.Context) int {
 		return exitFailed
 	}
 	if c.json {
-		return c.printJSON(x)
+		return c.printJSON(x.Form())
 	}
 	c.printExplanation(x)
 	return exitOK
@@ -54,7 +53,7 @@ func (c *call) mailToTest(ctx context.Context, cfg *config.Config, t *trigger.Co
 			return nil, err
 		}
 		return &trigger.Mail{
-			Info: connection.Info{UID: 1, InternalDate: time.Now(), Size: int64(len(raw))},
+			Info: connection.Info{UID: 1, Size: int64(len(raw))},
 			Raw:  raw, Mailbox: firstMailbox(t), UIDValidity: 1,
 		}, nil
 	}
@@ -107,79 +106,17 @@ func readMessage(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxMessageFile+1))
-	if err != nil {
+	var raw bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		raw.Grow(int(min(info.Size(), maxMessageFile)) + bytes.MinRead) // all at once: no copy of a copy
+	}
+	if _, err := raw.ReadFrom(io.LimitReader(f, maxMessageFile+1)); err != nil {
 		return nil, err
 	}
-	if len(raw) > maxMessageFile {
+	if raw.Len() > maxMessageFile {
 		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxMessageFile)
 	}
-	return raw, nil
-}
-
-func (c *call) printExplanation(x *trigger.Explanation) {
-	m := x.Event.Message
-	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	from := make([]string, 0, len(m.From))
-	for _, a := range m.From {
-		from = append(from, strings.TrimSpace(a.Name+" <"+a.Address+">"))
-	}
-	fmt.Fprintf(w, "from\t%s\n", printable(strings.Join(from, ", ")))
-	fmt.Fprintf(w, "subject\t%s\n", printable(m.Subject))
-	fmt.Fprintf(w, "code page\t%s (%s)\n", m.CodePage.Used, m.CodePage.Why)
-	if len(m.Defects) > 0 {
-		fmt.Fprintf(w, "defects\t%s\n", strings.Join(m.Defects, " "))
-	}
-	w.Flush()
-	fmt.Fprintln(c.stdout)
-	w = tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	for _, v := range x.Conditions {
-		verdict := "no"
-		if v.OK {
-			verdict = "yes"
-		}
-		fmt.Fprintf(w, "%s\t%s %s %s\thas %s\n", verdict, v.Field, v.Operator, quoteAll(v.Want), quoteAll(v.Got))
-	}
-	w.Flush()
-	if len(x.Conditions) > 0 {
-		fmt.Fprintln(c.stdout)
-	}
-	if x.Matched {
-		fmt.Fprintf(c.stdout, "trigger %s matches; it would:\n", x.Trigger)
-	} else {
-		fmt.Fprintf(c.stdout, "trigger %s does not match", x.Trigger)
-		if len(x.Actions) == 0 {
-			fmt.Fprintln(c.stdout, ": nothing would run")
-			return
-		}
-		fmt.Fprintln(c.stdout, "; it would:")
-	}
-	for _, a := range x.Actions {
-		would := strings.Split(a.Would, "\n")
-		fmt.Fprintf(c.stdout, "  %s (%s): %s\n", a.Name, a.Type, printable(would[0]))
-		for _, line := range would[1:] {
-			fmt.Fprintln(c.stdout, strings.TrimRight("    "+printable(line), " "))
-		}
-	}
-}
-
-func quoteAll(values []string) string {
-	quoted := make([]string, 0, len(values))
-	for _, v := range values {
-		quoted = append(quoted, quote(v))
-	}
-	if len(quoted) == 0 {
-		return "nothing"
-	}
-	return strings.Join(quoted, ", ")
-}
-
-// quote quotes a value as TOML does: without escapes where that is possible.
-func quote(s string) string {
-	if strings.Contains(s, `\`) && printable(s) == s && !strings.Contains(s, "'") {
-		return "'" + s + "'"
-	}
-	return fmt.Sprintf("%q", s)
+	return raw.Bytes(), nil
 }
 
 // names returns the names of a list's items.

@@ -29,11 +29,12 @@ const (
 // Explain judges like Judge, and says of each condition what it saw. The mail is Whole.
 func (m *Matcher) Explain(mail *Mail) (Judgement, []Verdict) {
 	s := newSight(mail)
+	said := m.judge(s)
 	list := m.conditions.members(s)
 	if m.expression != nil {
 		list = append(list, m.expression.explain(s))
 	}
-	return m.Judge(mail), list
+	return said, list
 }
 
 func (g *group) explain(s *sight) Verdict {

@@ -89,8 +89,9 @@ func Compile(r Rule) (*Matcher, error) {
 
 // Judge judges a mail. Judging a mail by its header never contradicts judging it
 // whole: it gives the same Truth, or Unknown.
-func (m *Matcher) Judge(mail *Mail) Judgement {
-	s := newSight(mail)
+func (m *Matcher) Judge(mail *Mail) Judgement { return m.judge(newSight(mail)) }
+
+func (m *Matcher) judge(s *sight) Judgement {
 	truth := m.conditions.judge(s)
 	if m.expression != nil && truth != No {
 		holds, err := m.expression.judge(s)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// parseDate reads a date in the shape of RFC 5322, section 3.3, the older ones,
+// ParseDate reads a date in the shape of RFC 5322, section 3.3, the older ones,
 // and what mailers make of them: no weekday, comments, zones by name or with a
 // colon, two-digit years, the order of asctime, ISO 8601, a few languages. A
 // date without a zone is UTC.
-func parseDate(s string) (time.Time, bool) {
+func ParseDate(s string) (time.Time, bool) {
 	if len(s) > 200 {
 		return time.Time{}, false
 	}

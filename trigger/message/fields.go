@@ -64,7 +64,7 @@ func (r *reader) headers(fields []field) {
 			if !r.once(&date) {
 				continue
 			}
-			t, ok := parseDate(h.Value)
+			t, ok := ParseDate(h.Value)
 			if m.Date = t; !ok {
 				r.defects.add(DefectDate)
 			}

@@ -91,7 +91,7 @@ func FuzzDate(f *testing.F) {
 	f.Add("2023-05-01T10:20:30.5+02:00")
 	f.Add("May 1, 2023 3:04:05 PM")
 	f.Fuzz(func(t *testing.T, s string) {
-		d, ok := parseDate(s)
+		d, ok := ParseDate(s)
 		if !ok {
 			return
 		}
