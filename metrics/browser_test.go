@@ -303,6 +303,7 @@ func TestPageOfMany(t *testing.T) {
 	begun := time.Now()
 	b.open(s, "/")
 	t.Logf("shown after %s", time.Since(begun))
+	eval[int](b, `window.longest = 0, new PerformanceObserver(l => l.getEntries().forEach(e => window.longest = Math.max(window.longest, e.duration))).observe({type: "longtask", buffered: true}), 0`)
 	rows := `[...document.querySelectorAll("#mailboxes tbody tr")].map(r => r.dataset.key.split("/")[0]).join()`
 	if got := eval[string](b, rows); !strings.HasPrefix(got, "customer-00001,customer-07777,customer-00002,customer-00000,") || strings.Count(got, ",") != pageLimit-1 {
 		t.Errorf("rows: %s", got)
@@ -336,6 +337,7 @@ func TestPageOfMany(t *testing.T) {
 	b.until(rows + `.startsWith("customer-00001,")`)
 	eval[int](b, `document.querySelector("select[name=state]").value = "problem", document.getElementById("filter").requestSubmit(), 0`)
 	b.until(rows + ` === "customer-00001,customer-07777,customer-00002"`)
+	t.Logf("the page was busy for %.0f ms at most", eval[float64](b, `window.longest`))
 	b.silent()
 }
 

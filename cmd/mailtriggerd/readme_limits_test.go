@@ -141,6 +141,8 @@ func TestReadmeLimits(t *testing.T) {
 		{"time of an expression", fmt.Sprintf("%d seconds", of("trigger/condition/expression.go", "maxTime")/int64(time.Second))},
 		{"field Authentication-Results", binary(of("trigger/authres/parse.go", "maxField")), count1000(of("trigger/authres/parse.go", "maxResults")) + " results"},
 		{"named group", binary(of("trigger/condition/sight.go", "maxGroup"))},
+		{"text to search for", count1000(of("metrics/query.go", "maxSearch")) + " bytes"},
+		{"mailboxes, and triggers, in one answer", count1000(of("metrics/query.go", "maxLimit"))},
 	} {
 		rows := table(t, "Limit", "Value", "Beyond it")
 		if i >= len(rows) {

@@ -102,6 +102,9 @@
 
   // merge makes an element like another one of the same name.
   function merge(now, next) {
+    if (now.nodeName === "TIME" && now.dateTime === next.dateTime) {
+      return; // tick has made more of it
+    }
     for (const a of next.attributes) {
       if (now.getAttribute(a.name) !== a.value) {
         now.setAttribute(a.name, a.value);
@@ -159,7 +162,9 @@
     return Math.floor(s / 86400).toLocaleString("en") + " days";
   }
 
-  // tick brings all times up to the second.
+  const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+  // tick brings all times up to the second, and says them in the reader's zone.
   function tick() {
     const now = Date.now() - skew;
     for (const t of document.querySelectorAll("time")) {
@@ -169,7 +174,9 @@
       if (t.textContent !== text) {
         t.textContent = text;
       }
-      t.title = new Date(at).toLocaleString();
+      if (t.title === t.getAttribute("datetime")) {
+        t.title = local.format(at);
+      }
     }
   }
 
