@@ -38,6 +38,8 @@ func TestDefaults(t *testing.T) {
 		{"ssl", func(c *connection.Config) { c.Encryption.Protocol = "SSL" }, 993, "imap.example.com", "implicit", "ssl"},
 		{"preset", func(c *connection.Config) { c.Address, c.Preset = "", "gmail" }, 993, "imap.gmail.com", "implicit", "tls"},
 		{"preset, explicit", func(c *connection.Config) { c.Address, c.Preset, c.Encryption.Mode = "", "gmx", "explicit" }, 143, "imap.gmx.net", "explicit", "tls"},
+		{"bridge on another port", func(c *connection.Config) { c.Address, c.Preset, c.Port = "", "protonbridge", 1144 }, 1144, "127.0.0.1", "explicit", "tls"},
+		{"bridge on the port of implicit TLS", func(c *connection.Config) { c.Address, c.Preset, c.Port = "", "protonbridge", 993 }, 993, "127.0.0.1", "implicit", "tls"},
 		{"bridge", func(c *connection.Config) { c.Address, c.Preset = "", "protonbridge" }, 1143, "127.0.0.1", "explicit", "tls"},
 		{"preset, own address", func(c *connection.Config) { c.Preset = "zoho" }, 993, "imap.example.com", "implicit", "tls"},
 		{"IPv6", func(c *connection.Config) { c.Address = "[::1]" }, 993, "::1", "implicit", "tls"},

@@ -81,7 +81,10 @@ func (p *Preset) apply(c *Config) {
 	if c.Port == 0 && e.Protocol != ProtocolNone && (e.Mode == "" || e.Mode == p.Mode) {
 		c.Port = p.Port
 	}
-	if e.Mode == "" && c.Port == p.Port && e.Protocol != ProtocolNone {
+	// A port that says nothing of a mode is another of the same kind: a bridge takes
+	// the next one where its own is taken.
+	says := c.Port != p.Port && (c.Port == portImplicit || c.Port == portExplicit)
+	if e.Mode == "" && !says && e.Protocol != ProtocolNone {
 		e.Mode = p.Mode
 	}
 	if o := &c.Authentication.OAuth2; o.Grant != "" && o.Provider == "" && o.TokenURL == "" {
