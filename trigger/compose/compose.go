@@ -168,7 +168,7 @@ func messageIDs(s string, max int) []string {
 		}
 		id := s[:end+1]
 		s = s[end+1:]
-		if len(id) <= 250 && strings.Count(id, "<") == 1 && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		if isID(id[1 : len(id)-1]) {
 			ids = append(ids, id)
 		}
 	}

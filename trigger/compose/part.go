@@ -79,7 +79,7 @@ func filePart(f *File, eightBit bool) (*part, error) {
 		}
 	}
 	fields := [][2]string{{"Content-Type", kind}, {"Content-Transfer-Encoding", encoding}}
-	if id := f.ContentID; id != "" && len(id) < 250 && isASCII(id) && !strings.ContainsAny(id, " \t\r\n<>") {
+	if id := f.ContentID; isID(id) {
 		fields = append(fields, [2]string{"Content-ID", "<" + id + ">"}, [2]string{"Content-Disposition", disposition("inline", f.Name)})
 	} else {
 		fields = append(fields, [2]string{"Content-Disposition", disposition("attachment", f.Name)})
@@ -146,13 +146,35 @@ func headerOf(fields [][2]string) gomessage.Header {
 	return h
 }
 
+// isID reports whether a text can stand between the angle brackets of an id.
+func isID(s string) bool {
+	return s != "" && len(s) < 250 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '<' || r == '>' })
+}
+
 // write writes the part as a whole message, with further fields of its header.
 func (p *part) write(w io.Writer, fields [][2]string) error {
-	top, err := gomessage.CreateWriter(w, headerOf(append(fields, p.fields...)))
-	if err != nil {
-		return err
+	end := &lastByte{w: w}
+	top, err := gomessage.CreateWriter(end, headerOf(append(fields, p.fields...)))
+	if err == nil {
+		err = p.fill(top)
 	}
-	return p.fill(top)
+	if err == nil && end.last != '\n' { // as base64 has no end of its last line
+		_, err = io.WriteString(w, "\r\n")
+	}
+	return err
+}
+
+// lastByte remembers the last byte that was written.
+type lastByte struct {
+	w    io.Writer
+	last byte
+}
+
+func (l *lastByte) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		l.last = p[len(p)-1]
+	}
+	return l.w.Write(p)
 }
 
 // fill writes the part's content.
