@@ -22,6 +22,7 @@ type Attachment struct {
 	// origin is where the bytes are in the raw message that Parse was given.
 	origin *origin
 	inline bool   // see Inline
+	nested bool   // see Nested
 	title  string // what a name can be made of where the sender gave none
 }
 
@@ -45,6 +46,10 @@ func (a *Attachment) Open() io.Reader {
 // an alternative form of the text. A calendar part and an inline part with a
 // name (the way Apple Mail sends files) are files.
 func (a *Attachment) Inline() bool { return a.inline }
+
+// Nested reports whether the part is one of a message that is an attachment itself, and
+// so is in that attachment's bytes as well.
+func (a *Attachment) Nested() bool { return a.nested }
 
 // FileName returns a name that is good on every file system: SafeName of the
 // sender's, or one made of the type and, for a message, its subject.
