@@ -164,6 +164,9 @@ func (a *Authenticator) choose(s Server, password setting.Secret) (Mechanism, er
 		}
 		e.Text += " (it offers " + a.offers(s) + ")"
 		e.Hint = `set mechanism = "auto" or one that it offers`
+		if a.opts.SMTP && len(s.mechanisms()) == 0 {
+			e.Hint = "is it a server for mail programs, on port 587 or 465? If it wants no login, leave the authentication table out"
+		}
 		if a.tokens != nil {
 			e.Hint = "a server that takes OAuth 2.0 offers XOAUTH2 or OAUTHBEARER; is the address right?"
 		}
