@@ -167,13 +167,22 @@ func TestMailPartial(t *testing.T) {
 	d.terminate()
 	d.start()
 	d.says(1, 20*time.Second, "will be tried again", "451 4.0.0 not now")
+	post.answer(nil, nil)
+	d.says(1, 20*time.Second, "action done", "action=mail")
+	if m := post.next(t); !slices.Equal(m.to, []string{"b@example.com"}) {
+		t.Errorf("then to %v", m.to)
+	}
 	post.answer(refuse(550), nil)
+	srv.Append(serviceUser, "INBOX", []byte("From: a@x.example\r\nSubject: another\r\n\r\nhello\r\n"), nil, time.Now())
 	d.says(1, 20*time.Second, "dead letter", "550 5.0.0 not now")
+	if m := post.next(t); !slices.Equal(m.to, []string{"a@example.com"}) {
+		t.Errorf("the other to %v", m.to)
+	}
 	post.answer(nil, nil)
 	if out, err := program(t, "--config", d.path("config.toml"), "--retry", "all").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	d.says(1, 20*time.Second, "action done", "action=mail")
+	d.says(2, 20*time.Second, "action done", "action=mail")
 	if m := post.next(t); !slices.Equal(m.to, []string{"b@example.com"}) || len(post.came) > 0 {
 		t.Errorf("then to %v, and %d more", m.to, len(post.came))
 	}
