@@ -55,6 +55,21 @@ var recipes = map[string]func(t *testing.T, r *recipe){
 			t.Errorf("the chat got %q: %v", said, err)
 		}
 	},
+	"Alarms, at most one in ten minutes": func(t *testing.T, r *recipe) {
+		m := r.work()
+		r.start(1)
+		for _, subject := range []string{"one", "two", "three"} {
+			m.deliver("From: disk@monitoring.example\nSubject: " + subject + "\n\n")
+		}
+		waitFor(t, 20*time.Second, "two are suppressed", func() bool {
+			return strings.Contains(scrapeService(t, r.daemonUnderTest), `trigger_suppressed_total{reason="limit",trigger="pager"} 2`)
+		})
+		r.says(1, 20*time.Second, "action done", "alarm: one")
+		r.terminate()
+		if n := strings.Count(r.log(), "action done"); n != 1 {
+			t.Errorf("%d alarms fired", n)
+		}
+	},
 	"One trigger for many accounts": func(t *testing.T, r *recipe) {
 		m := r.server("anna@example.com", "boris@example.com")
 		r.file("anna.password", recipePassword)
@@ -258,7 +273,8 @@ func (m *mailServer) append(user, mail string) {
 // prepare writes the config. What the recipes give to the system's log, the test
 // wants to read in the daemon's.
 func (r *recipe) prepare() {
-	r.write("config.toml", "control = \"control.sock\"\n"+rigHead+strings.ReplaceAll(r.text, `"/usr/bin/logger", "--"`, `"/bin/echo"`))
+	head := fmt.Sprintf("state_dir = \"state\"\ncontrol = \"control.sock\"\nmetrics.listen = %q\n", "unix:"+r.path("m.sock"))
+	r.write("config.toml", head+strings.ReplaceAll(r.text, `"/usr/bin/logger", "--"`, `"/bin/echo"`))
 }
 
 // start starts the daemon and waits until it watches n mailboxes.
