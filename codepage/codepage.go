@@ -54,6 +54,14 @@ func numbered(number int) *Page {
 // Ref is a page named in a configuration.
 type Ref struct{ *Page }
 
+// MarshalText returns the page's name; "" for none.
+func (r Ref) MarshalText() ([]byte, error) {
+	if r.Page == nil {
+		return nil, nil
+	}
+	return []byte(r.Name), nil
+}
+
 // UnmarshalText implements encoding.TextUnmarshaler by Lookup.
 func (r *Ref) UnmarshalText(text []byte) (err error) {
 	r.Page, err = Lookup(string(text))

@@ -43,7 +43,7 @@ type replacement struct {
 // batch is judged until the end.
 func (e *Engine) admit(feeds []*feed) *admission {
 	a := &admission{e: e}
-	a.locked = slices.ContainsFunc(feeds, func(f *feed) bool { return f.runner.keeper != nil })
+	a.locked = slices.ContainsFunc(feeds, func(f *feed) bool { return f.runner.keeper() != nil })
 	if a.locked {
 		e.keepers.mu.Lock()
 		a.before, a.claimed = make(map[*keeper]gate.State), make(map[*keeper]int)
@@ -63,9 +63,9 @@ type passage struct {
 // pass asks the gates about a job that is being made. From being a dead letter, if
 // it is to be one, only the end of its trigger keeps it.
 func (a *admission) pass(j *job, found *finding) passage {
-	r, k := j.runner, j.runner.keeper
+	r, k := j.runner, j.runner.keeper()
 	p := passage{plan: found.plan, take: func() {}, giveBack: func() {}}
-	if k == nil || !found.matched && found.problem == "" {
+	if !a.locked || k == nil || !found.matched && found.problem == "" {
 		return p
 	}
 	now := j.rec.Accepted
@@ -84,7 +84,7 @@ func (a *admission) pass(j *job, found *finding) passage {
 		m.Started = a.e.begun.started(j.startKey)
 		m.Claimed = func(id uint64) bool { return k.claims.has(id, now) }
 		m.Fired = a.e.keepers.fired
-		if r.rule.cfg.Limit.Over == gate.Latest {
+		if j.rule.cfg.Limit.Over == gate.Latest {
 			if waits = a.takeWaiting(r); waits != nil {
 				m.Waits = waits.due()
 			}
@@ -94,7 +94,7 @@ func (a *admission) pass(j *job, found *finding) passage {
 		v.Suppressed = gate.Expires
 	}
 	if v.Suppressed != "" {
-		p.plan = r.rule.planAt(action.Always)
+		p.plan = j.rule.planAt(action.Always)
 	}
 	p.giveBack = func() {
 		if waits != nil {
@@ -173,7 +173,7 @@ func (a *admission) replace(j *job) {
 	if a.waiting[j.runner] == j { // the journal does not have it yet
 		delete(a.waiting, j.runner)
 		delete(j.rec.Extra, extraDue)
-		if j.rec.Actions = j.runner.rule.planAt(action.Always); len(j.rec.Actions) == 0 {
+		if j.rec.Actions = j.rule.planAt(action.Always); len(j.rec.Actions) == 0 {
 			a.withdrawn[j] = true
 		}
 		return
@@ -182,7 +182,7 @@ func (a *admission) replace(j *job) {
 	delete(j.rec.Extra, extraDue)
 	for i := range j.rec.Actions {
 		s := &j.rec.Actions[i]
-		if def := j.runner.rule.actions[s.Name]; def == nil || def.Base().When != action.Always {
+		if def := j.rule.actions[s.Name]; def == nil || def.Base().When != action.Always {
 			s.State = journal.Skipped
 		}
 	}
@@ -218,7 +218,7 @@ func (a *admission) into(b *journal.Batch, jobs []*job) []*job {
 func (a *admission) end(commit *journal.Commit, err error) {
 	if err == nil {
 		for _, s := range a.suppressed {
-			a.e.trace.suppressed(s.runner.rule.cfg.Name, s.reason)
+			a.e.trace.suppressed(s.runner.name, s.reason)
 		}
 	}
 	if !a.locked {

@@ -40,7 +40,7 @@ func (c *collector) load(ctx context.Context, mb *connection.Mailbox) error {
 	c.newest.add(seen...)
 	c.state = state
 	for _, f := range c.feeds {
-		f.cursor, f.known = c.e.store.Cursor(c.key, f.runner.rule.cfg.Name)
+		f.cursor, f.known = c.e.store.Cursor(c.key, f.rule.cfg.Name)
 	}
 	return c.rekeyAdopted()
 }
@@ -70,7 +70,7 @@ func (c *collector) baselines(ctx context.Context, mb *connection.Mailbox) error
 	for _, f := range c.feeds {
 		if !f.known {
 			f.known = true
-			c.log.Info("watching from now on", "trigger", f.runner.rule.cfg.Name, "start", f.runner.rule.cfg.Start, "uid", f.cursor.UID, "backlog", backlogSize(f.cursor))
+			c.log.Info("watching from now on", "trigger", f.rule.cfg.Name, "start", f.rule.cfg.Start, "uid", f.cursor.UID, "backlog", backlogSize(f.cursor))
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func (c *collector) baseline(ctx context.Context, mb *connection.Mailbox, f *fee
 		return cursor, nil
 	}
 	var what connection.Search
-	switch start := f.runner.rule.cfg.Start; {
+	switch start := f.rule.cfg.Start; {
 	case start == "all":
 		cursor.Backfill = []journal.Range{{First: 1, Last: cursor.UID}}
 		return cursor, nil

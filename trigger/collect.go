@@ -45,7 +45,7 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 		}
 		width = listWindow
 		for len(infos) > 0 {
-			if c.e.stopping.Err() != nil {
+			if c.interrupted() {
 				return nil
 			}
 			n := c.batchOf(infos)
@@ -98,7 +98,7 @@ func (c *collector) collectBacklog(ctx context.Context, mb *connection.Mailbox) 
 	if len(infos) == 0 {
 		return true, c.passBacklog(last)
 	}
-	for len(infos) > 0 && !c.allFull() && c.e.stopping.Err() == nil {
+	for len(infos) > 0 && !c.allFull() && !c.interrupted() {
 		n := c.batchOf(infos)
 		switch err := c.deliver(ctx, mb, infos[:n], false, time.Time{}); {
 		case refused(err):
@@ -186,12 +186,12 @@ func (c *collector) passBacklog(last uint32) error {
 
 func (c *collector) sayBacklogDone(f *feed) {
 	if backlogSize(f.cursor) == 0 {
-		c.log.Info("the backlog is done", "trigger", f.runner.rule.cfg.Name)
+		c.log.Info("the backlog is done", "trigger", f.rule.cfg.Name)
 	}
 }
 
 func (c *collector) cursorUpdate(f *feed) journal.CursorUpdate {
-	return journal.CursorUpdate{Mailbox: c.key, Trigger: f.runner.rule.cfg.Name, Cursor: f.cursor}
+	return journal.CursorUpdate{Mailbox: c.key, Trigger: f.rule.cfg.Name, Cursor: f.cursor}
 }
 
 func (c *collector) allFull() bool {

@@ -2,9 +2,7 @@ package trigger
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,13 +27,18 @@ const (
 // calls from one goroutine at a time.
 type collector struct {
 	e     *Engine
-	conn  *connection.Config
 	key   journal.MailboxKey
 	log   *slog.Logger
-	feeds []*feed                          // owned by look, once started
 	watch atomic.Pointer[connection.Watch] // nil: nobody watches the mailbox (yet)
 
-	// Owned by look.
+	adjusting sync.Mutex         // held by adjust
+	watchedBy *connection.Config // by which the watch was begun; guarded by adjusting
+	halted    atomic.Bool        // the watch is to end
+
+	looking sync.Mutex // held by look and finishAlone, which own what follows
+
+	conn     *connection.Config // nil: gone from the config
+	feeds    []*feed
 	state    journal.MailboxState
 	settled  bool
 	selected selection
@@ -45,28 +48,15 @@ type collector struct {
 	fails    map[uint32]fetchFails // of messages fetched alone
 	pipeline *journal.Commit       // the last batch sent to the journal
 
-	alone sync.Mutex // held by finishAlone
-
-	mu         sync.Mutex
-	joining    []*feed             // feeds for look to take over
-	fedRunners []*runner           // the triggers that watch the mailbox
+	mu         sync.Mutex // guards what follows
+	sources    []wantsOf
+	wants      []want              // of all sources, each trigger once
+	wantedConn *connection.Config  // by which the mailbox is to be watched
+	changed    bool                // look has to take over wants and connection
 	groups     map[groupKey]*group // messages with jobs that have not ended
 	ready      []*group            // their turn on the server has come
 	unread     []*job              // dead letters tried again whose mail is still to be fetched
-	adopted    []*job              // of the last run; resume queues them
-}
-
-// A feed lets the mailbox's mail go to one trigger.
-type feed struct {
-	runner  *runner
-	conn    *connection.Config
-	reading reading
-	fresh   bool // the mailbox is new: its first message is, too
-
-	// Owned by look.
-	cursor journal.Cursor
-	known  bool // it has a cursor
-	full   bool // its queue is full: the cursor stays where it is
+	adopted    []*job              // from the journal; resume queues them
 }
 
 // selection is what the server said of the mailbox when it was last selected.
@@ -74,7 +64,7 @@ type selection struct{ uidValidity, uidNext uint32 }
 
 func newCollector(e *Engine, conn *connection.Config, key journal.MailboxKey) *collector {
 	c := &collector{
-		e: e, conn: conn, key: key, batch: maxBatch,
+		e: e, key: key, batch: maxBatch, conn: conn, wantedConn: conn,
 		fails: make(map[uint32]fetchFails), groups: make(map[groupKey]*group),
 		log: e.log.With("mailbox", key.Mailbox),
 	}
@@ -82,44 +72,6 @@ func newCollector(e *Engine, conn *connection.Config, key journal.MailboxKey) *c
 		c.log = c.log.With("connection", conn.Name)
 	}
 	return c
-}
-
-// addFeed lets the mailbox's mail go to one more trigger. It reports false if it
-// does already: by another name of the same account, or another pattern. One
-// message is one event.
-func (c *collector) addFeed(f *feed) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if slices.Contains(c.fedRunners, f.runner) {
-		return false
-	}
-	c.fedRunners = append(c.fedRunners, f.runner)
-	c.joining = append(c.joining, f)
-	return true
-}
-
-// watches reports whether any trigger watches the mailbox.
-func (c *collector) watches() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.fedRunners) > 0
-}
-
-// takeJoining takes over the feeds that were added since the last look.
-func (c *collector) takeJoining() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.joining) > 0 {
-		c.feeds, c.joining = append(c.feeds, c.joining...), nil
-		c.settled = false
-	}
-}
-
-// start watches the mailbox.
-func (c *collector) start() {
-	if c.watches() {
-		c.watch.Store(c.e.watcher.Watch(c.conn, c.key.Mailbox, c.look))
-	}
 }
 
 // wake asks for a look soon. A mailbox that nobody watches gets a session of its own for it.
@@ -133,27 +85,20 @@ func (c *collector) wake() {
 	}
 }
 
-func (c *collector) close(ctx context.Context) {
-	w := c.watch.Load()
-	if w == nil {
-		return
-	}
-	if err := w.Close(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		c.log.Debug("the session did not end cleanly", "err", err)
-	}
-}
-
 // look brings everything that is new to the triggers. Live mail goes first,
 // then what is to be done on the server, then a batch of the backlog, and again.
 func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.Wake) error {
-	c.takeJoining()
-	if err := c.settle(ctx, mb, wake.Reason == wire.Rechecked); err != nil {
-		return err
-	}
+	c.looking.Lock()
+	defer c.looking.Unlock()
 	for _, f := range c.feeds {
 		f.full = false
 	}
-	for c.e.stopping.Err() == nil {
+	for first := true; !c.ending(); first = false {
+		if c.takeWants() || first {
+			if err := c.settle(ctx, mb, first && wake.Reason == wire.Rechecked); err != nil {
+				return err
+			}
+		}
 		if c.state.Held == "" {
 			if err := c.collectNew(ctx, mb, wake); err != nil {
 				return err
@@ -169,7 +114,7 @@ func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.
 			return nil
 		}
 		more, err := c.collectBacklog(ctx, mb)
-		if err != nil || !more {
+		if err != nil || !more && !c.interrupted() {
 			return err
 		}
 		wake = wire.Wake{}

@@ -194,8 +194,8 @@ const unread = "unread"
 
 // judge asks the conditions of a feed's trigger about a message, as far as it was read.
 func (c *collector) judge(f *feed, m *mail) condition.Judgement {
-	name := f.runner.rule.cfg.Name
-	return f.runner.rule.matcher.Judge(&condition.Mail{
+	name := f.rule.cfg.Name
+	return f.rule.matcher.Judge(&condition.Mail{
 		Event: &event.Event{
 			Version: event.Version, Kind: event.KindMessage, Trigger: name, Connection: f.conn.Name, Mailbox: c.key.Mailbox,
 			ID:          eventID(c.key, c.state.UIDValidity, m.info.UID, m.info.InternalDate, m.info.Size, name),
@@ -236,7 +236,7 @@ func (c *collector) judgeAll(infos []connection.Info, read map[uint32]*mail, liv
 }
 
 func (c *collector) judgeOne(f *feed, info connection.Info, m *mail) *finding {
-	r := f.runner.rule
+	r := f.rule
 	v := &finding{msg: m.decode(c, f)}
 	said := c.judge(f, m)
 	v.matched, v.groups, v.problem = said.Truth == condition.Yes, said.Groups, m.problem
@@ -262,7 +262,7 @@ func (c *collector) decide(a *admission, f *feed, info connection.Info, m *mail,
 	if v == nil {
 		return nil, true // expunged before it could be read
 	}
-	r := f.runner.rule
+	r := f.rule
 	if (v.matched || len(v.plan) > 0) && c.e.own.hasFired(c.key, m.hash, r.cfg.Name) {
 		a.suppressed = append(a.suppressed, suppression{f.runner, SuppressedOwnMove})
 		c.log.Debug("the trigger fired on this message before the daemon moved it here", "trigger", r.cfg.Name, "uid", info.UID)
@@ -275,7 +275,7 @@ func (c *collector) decide(a *admission, f *feed, info connection.Info, m *mail,
 		MessageID: v.msg.MessageID, Subject: cut(v.msg.Subject, 200), From: firstAddress(v.msg.From), IdentityHash: m.hash,
 		Accepted: c.e.now(), Match: v.groups,
 	}
-	j := &job{rec: rec, runner: f.runner, reading: f.reading, raw: m.raw, msg: v.msg, startKey: startKey(c.key, m.hash, r.cfg.Name)}
+	j := &job{rec: rec, runner: f.runner, rule: r, raw: m.raw, msg: v.msg, startKey: startKey(c.key, m.hash, r.cfg.Name)}
 	if v.problem != "" {
 		rec.Extra = map[string]string{unread: v.problem}
 	}

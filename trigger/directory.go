@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"mailtrigger/connection"
@@ -17,15 +18,22 @@ import (
 // patterns ("cust/*") or by special use ("\\Archive"), again and again: a mailbox
 // that appears later is watched from its first message on, one that is gone no more.
 type directory struct {
-	e        *Engine
-	conn     *connection.Config
+	e    *Engine
+	conn *connection.Config
+	end  context.CancelFunc // nil: it does not run yet
+	done chan struct{}      // closed when it has ended
+
+	mu       sync.Mutex // guards what follows; held while the mailboxes' wants are changed
 	patterns []patternFeed
-	watched  map[string]bool // the mailboxes that patterns have given
+	found    []wantedMailbox                   // at the last LIST
+	given    map[journal.MailboxKey]*collector // the mailboxes that patterns have given
+	changed  chan struct{}                     // capacity 1: there are other patterns
 }
 
 // A patternFeed is a trigger that names mailboxes by patterns.
 type patternFeed struct {
 	runner   *runner
+	rule     *rule
 	patterns []string
 }
 
@@ -41,7 +49,30 @@ func IsPattern(mailbox string) bool {
 	return strings.ContainsAny(mailbox, "*%") || strings.HasPrefix(mailbox, `\`)
 }
 
-// run lists the mailboxes at every recheck until ctx ends.
+func newDirectory(e *Engine, conn *connection.Config, patterns []patternFeed) *directory {
+	return &directory{e: e, conn: conn, patterns: patterns, changed: make(chan struct{}, 1)}
+}
+
+// start lists the mailboxes at every recheck from now on, until stop is called or
+// the engine stops.
+func (d *directory) start() {
+	var ctx context.Context
+	ctx, d.end = context.WithCancel(d.e.stopping)
+	d.done = make(chan struct{})
+	go func() {
+		defer close(d.done)
+		d.run(ctx)
+	}()
+}
+
+// stop ends that, and waits until it has ended.
+func (d *directory) stop() {
+	if d.end != nil {
+		d.end()
+		<-d.done
+	}
+}
+
 func (d *directory) run(ctx context.Context) {
 	for {
 		wait := time.Duration(d.conn.Session.RecheckInterval)
@@ -52,6 +83,7 @@ func (d *directory) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-d.changed:
 		case <-time.After(wait):
 		}
 	}
@@ -59,7 +91,10 @@ func (d *directory) run(ctx context.Context) {
 
 // look lists the mailboxes once, and starts and ends watches accordingly.
 func (d *directory) look(ctx context.Context) error {
-	all, wanted, err := d.list(ctx)
+	d.mu.Lock()
+	patterns := d.patterns
+	d.mu.Unlock()
+	all, found, err := d.list(ctx, patterns)
 	if err != nil {
 		return err
 	}
@@ -67,31 +102,69 @@ func (d *directory) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := make(map[string]bool)
-	for _, w := range wanted {
-		now[w.mailbox] = true
+	for i := range found {
 		// Without an earlier list there is no saying what is new: every mailbox is
 		// as one that the file names.
-		d.e.addFeed(d.conn, w.mailbox, w.runner, known && !before[w.mailbox])
+		found[i].fresh = known && !before[found[i].mailbox]
 	}
-	for name := range d.watched {
-		if !now[name] {
-			d.e.log.Info("the mailbox is gone and no longer watched", "connection", d.conn.Name, "mailbox", name)
-			d.e.dropMailbox(ctx, mailboxKey(d.conn, name))
+	d.mu.Lock()
+	d.found = found
+	d.give()
+	d.mu.Unlock()
+	return d.remember(ctx, all, before, known)
+}
+
+// set replaces the triggers that name mailboxes by patterns. Those that stay keep
+// their mailboxes; what other patterns change is found out by a LIST soon.
+func (d *directory) set(patterns []patternFeed) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.patterns = patterns
+	d.give()
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
+// give lets the mail of the mailboxes that were found go to the triggers that want
+// it. d.mu is held.
+func (d *directory) give() {
+	wants := make(map[journal.MailboxKey][]want)
+	for _, f := range d.found {
+		if i := slices.IndexFunc(d.patterns, func(p patternFeed) bool { return p.runner == f.runner }); i >= 0 {
+			key := mailboxKey(d.conn, f.mailbox)
+			wants[key] = append(wants[key], want{f.runner, d.patterns[i].rule, d.conn, f.fresh})
 		}
 	}
-	d.watched = now
-	return d.remember(ctx, all, before, known)
+	before := d.given
+	d.given = make(map[journal.MailboxKey]*collector, len(wants))
+	for key, w := range wants {
+		d.given[key] = d.e.want(key, d.conn, d, w)
+	}
+	var all sync.WaitGroup
+	for key, c := range before {
+		if d.given[key] == nil {
+			d.e.log.Info("the mailbox is no longer watched", "connection", d.conn.Name, "mailbox", key.Mailbox)
+			c.setWants(d, nil)
+			all.Go(c.adjust)
+		}
+	}
+	for _, c := range d.given {
+		all.Go(c.adjust)
+	}
+	all.Wait()
 }
 
 // A wantedMailbox is a mailbox that a trigger's patterns name.
 type wantedMailbox struct {
 	mailbox string
 	runner  *runner
+	fresh   bool // it was not there at the last LIST
 }
 
 // list asks the server for all mailboxes, and picks those that the triggers want.
-func (d *directory) list(ctx context.Context) (all []string, wanted []wantedMailbox, err error) {
+func (d *directory) list(ctx context.Context, patterns []patternFeed) (all []string, wanted []wantedMailbox, err error) {
 	err = d.e.watcher.Do(ctx, d.conn, "", func(ctx context.Context, mb *connection.Mailbox) error {
 		everything, err := mb.ListMailboxes(ctx, "*")
 		if err != nil {
@@ -105,14 +178,14 @@ func (d *directory) list(ctx context.Context) (all []string, wanted []wantedMail
 			all = append(all, m.Name)
 			delimiter = m.Delimiter
 		}
-		for _, p := range d.patterns {
+		for _, p := range patterns {
 			found, err := mb.ListMailboxes(ctx, p.patterns...)
 			if err != nil {
 				return err
 			}
 			for _, m := range found {
 				if !p.excludes(m, delimiter) {
-					wanted = append(wanted, wantedMailbox{m.Name, p.runner})
+					wanted = append(wanted, wantedMailbox{mailbox: m.Name, runner: p.runner})
 				}
 			}
 		}
@@ -124,7 +197,7 @@ func (d *directory) list(ctx context.Context) (all []string, wanted []wantedMail
 // excludes reports whether the trigger does not want the mailbox: it says so, or
 // it puts messages there itself.
 func (p *patternFeed) excludes(m connection.MailboxInfo, delimiter string) bool {
-	cfg := p.runner.rule.cfg
+	cfg := p.rule.cfg
 	for _, x := range cfg.ExcludeMailboxes {
 		if strings.HasPrefix(x, `\`) && slices.ContainsFunc(m.Attributes, func(a string) bool { return strings.EqualFold(a, x) }) {
 			return true

@@ -28,8 +28,10 @@ const (
 	maxUndecided = 64 << 20         // bytes of messages being fetched, matched and journaled, all mailboxes together
 	maxWaiting   = 64 << 20         // bytes of messages kept in memory for their first attempt, all triggers together
 	takeOver     = 30 * time.Second // how long the journal may take to hand over the jobs of another engine
-	stopGrace    = 60 * time.Second // how long a stop waits for running actions before it ends them
 )
+
+// stopGrace is how long a stop, or a change, waits for running actions before it ends them.
+var stopGrace = time.Minute // tests shorten it
 
 // A Watcher keeps a session in a mailbox and calls look as the mailbox changes.
 // *connection.Dialer is the one that does it in this process; who watches a
@@ -37,6 +39,7 @@ const (
 type Watcher interface {
 	Watch(cfg *connection.Config, mailbox string, look connection.LookFunc) *connection.Watch
 	Do(ctx context.Context, cfg *connection.Config, mailbox string, f func(context.Context, *connection.Mailbox) error) error
+	Release(cfg *connection.Config) // it is not used any more
 }
 
 // Options are what an Engine works with.
@@ -66,13 +69,15 @@ type Engine struct {
 	begun   *begun
 	keepers *keepers
 
-	connections map[string]*connection.Config
-	disabled    map[string]bool // triggers that the file has, but not enabled
-	runners     []*runner
-	directories []*directory // one an account with patterns
+	reloading   sync.Mutex   // held by Reload and stop; guards directories
+	directories []*directory // one a connection with patterns
+	started     atomic.Bool  // Run has begun
 
-	mu         sync.Mutex   // guards what follows
-	collectors []*collector // one a watched mailbox
+	mu         sync.Mutex // guards what follows
+	setup      *setup
+	runners    []*runner          // of the enabled triggers, in the order of the file
+	byName     map[string]*runner // these, and those of which jobs are left
+	collectors []*collector       // one a mailbox: the watched ones, and those where something is left to be done
 	byMailbox  map[journal.MailboxKey]*collector
 
 	letters letters
@@ -92,10 +97,10 @@ type Engine struct {
 func New(o Options) (*Engine, error) {
 	e := &Engine{
 		store: o.Store, watcher: o.Watcher, env: o.Env, log: o.Log, trace: o.Trace, now: o.Now,
-		connections: make(map[string]*connection.Config),
-		disabled:    make(map[string]bool),
-		byMailbox:   make(map[journal.MailboxKey]*collector),
-		slots:       make(chan struct{}, maxRunning),
+		setup:     &setup{},
+		byName:    make(map[string]*runner),
+		byMailbox: make(map[journal.MailboxKey]*collector),
+		slots:     make(chan struct{}, maxRunning),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -111,42 +116,14 @@ func New(o Options) (*Engine, error) {
 	if e.poison, err = openPoison(filepath.Join(o.StateDir, "decoding"), e.store, e.log); err != nil {
 		return nil, err
 	}
-	for _, c := range o.Connections {
-		e.connections[c.Name] = c
-	}
 	if e.keepers, err = openKeepers(e.store, o.Triggers, e.now()); err != nil {
 		return nil, err
 	}
-	for i, cfg := range o.Triggers {
-		r, err := newRule(cfg, i)
-		if err != nil {
-			return nil, err
-		}
-		if !r.enabled() {
-			e.disabled[cfg.Name] = true
-			continue
-		}
-		run := newRunner(e, r)
-		e.runners = append(e.runners, run)
-		for _, name := range cfg.Connection {
-			conn := e.connections[name]
-			if conn == nil {
-				return nil, fmt.Errorf("trigger %s: unknown connection %q", cfg.Name, name)
-			}
-			var patterns []string
-			for _, mailbox := range cfg.Mailboxes {
-				if IsPattern(mailbox) {
-					patterns = append(patterns, mailbox)
-				} else {
-					e.feed(conn, mailbox, run)
-				}
-			}
-			if patterns != nil {
-				d := e.directoryOf(conn)
-				d.patterns = append(d.patterns, patternFeed{run, patterns})
-			}
-		}
+	next, err := newSetup(&o, e.setup)
+	if err != nil {
+		return nil, err
 	}
+	e.use(next)
 	var old map[string][]byte
 	state, err := e.store.State(ownPrefix)
 	if err != nil {
@@ -161,83 +138,63 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// feed lets a mailbox's mail go to a trigger, before anything runs.
-func (e *Engine) feed(conn *connection.Config, mailbox string, r *runner) {
-	key := mailboxKey(conn, mailbox)
+// want says which triggers the mail of a mailbox is to go to, as far as source knows:
+// a directory, or the file (nil).
+func (e *Engine) want(key journal.MailboxKey, conn *connection.Config, source *directory, wants []want) *collector {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.collector(key, conn)
+	c.setWants(source, wants)
+	return c
+}
+
+// collector returns the one of the mailbox. e.mu is held.
+func (e *Engine) collector(key journal.MailboxKey, conn *connection.Config) *collector {
 	c := e.byMailbox[key]
 	if c == nil {
 		c = newCollector(e, conn, key)
 		e.byMailbox[key] = c
 		e.collectors = append(e.collectors, c)
 	}
-	c.addFeed(&feed{runner: r, conn: conn, reading: r.rule.reading(conn)})
+	return c
 }
 
-// addFeed is feed while the engine runs. fresh says that the mailbox has appeared
-// while it was being looked for: its first message is new, too.
-func (e *Engine) addFeed(conn *connection.Config, mailbox string, r *runner, fresh bool) {
-	key := mailboxKey(conn, mailbox)
-	e.mu.Lock()
-	c := e.byMailbox[key]
-	started := c != nil && slices.Contains(e.collectors, c)
-	if c == nil {
-		c = newCollector(e, conn, key)
-		e.byMailbox[key] = c
-	}
-	if !started {
-		e.collectors = append(e.collectors, c)
-	}
-	e.mu.Unlock()
-	added := c.addFeed(&feed{runner: r, conn: conn, reading: r.rule.reading(conn), fresh: fresh})
-	switch {
-	case !started:
-		c.start()
-	case added:
-		c.wake()
-	}
-}
-
-// dropMailbox ends the watch of a mailbox.
-func (e *Engine) dropMailbox(ctx context.Context, key journal.MailboxKey) {
-	e.mu.Lock()
-	c := e.byMailbox[key]
-	e.collectors = slices.DeleteFunc(e.collectors, func(other *collector) bool { return other == c })
-	delete(e.byMailbox, key)
-	e.mu.Unlock()
-	if c != nil {
-		c.close(ctx)
-	}
-}
-
-func (e *Engine) directoryOf(conn *connection.Config) *directory {
-	for _, d := range e.directories {
-		if d.conn == conn {
-			return d
-		}
-	}
-	d := &directory{e: e, conn: conn}
-	e.directories = append(e.directories, d)
-	return d
-}
-
-// watchedMailboxes returns the collectors of the watched mailboxes.
-func (e *Engine) watchedMailboxes() []*collector {
+// mailboxes returns the collectors of all mailboxes.
+func (e *Engine) mailboxes() []*collector {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.collectors)
 }
 
-func mailboxKey(conn *connection.Config, mailbox string) journal.MailboxKey {
-	host, user := conn.Identity()
-	return journal.MailboxKey{Host: host, User: user, Mailbox: foldInbox(mailbox)}
+// watchedMailboxes returns the collectors of the watched mailboxes.
+func (e *Engine) watchedMailboxes() []*collector {
+	return slices.DeleteFunc(e.mailboxes(), func(c *collector) bool { return !c.watches() })
+}
+
+// enabled returns the runners of the enabled triggers, in the order of the file.
+func (e *Engine) enabled() []*runner {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.runners)
+}
+
+// connection returns the connection of that name; nil if there is none.
+func (e *Engine) connection(name string) *connection.Config {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.setup.connections[name]
+}
+
+// Connections returns the connections in the order of the file. What a Reload has
+// not changed is the same object as before.
+func (e *Engine) Connections() []*connection.Config {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.setup.inOrder)
 }
 
 // recover takes over the jobs that the last run left.
 func (e *Engine) recover(stateDir string) error {
-	byTrigger := make(map[string]*runner)
-	for _, r := range e.runners {
-		byTrigger[r.rule.cfg.Name] = r
-	}
 	letters, err := e.store.DeadLetters()
 	if err != nil {
 		return fmt.Errorf("read the dead letters: %w", err)
@@ -265,25 +222,7 @@ func (e *Engine) recover(stateDir string) error {
 		return err
 	}
 	for _, rec := range jobs {
-		if rec.Kind == kindHeld { // retried while no daemon ran
-			e.release(rec.Mailbox, releaseFire)
-			e.store.Remove(rec.Seq, nil)
-			continue
-		}
-		r := byTrigger[rec.Trigger]
-		if e.disabled[rec.Trigger] {
-			e.log.Warn("jobs of a disabled trigger wait until it is enabled again", "trigger", rec.Trigger, "event", rec.EventID)
-			continue
-		}
-		if r == nil {
-			e.bury(rec, "the trigger is gone from the config, or disabled; put it back and retry the dead letter, or discard it")
-			continue
-		}
-		if gone := missingAction(rec, r.rule); gone != "" {
-			e.bury(rec, fmt.Sprintf("its action %q was removed from the config; put it back and retry the dead letter, or discard it", gone))
-			continue
-		}
-		e.adopt(rec, r)
+		e.takeUp(rec)
 	}
 	if len(jobs) > 0 {
 		e.log.Info("going on with the jobs of the last run", "jobs", len(jobs))
@@ -291,29 +230,46 @@ func (e *Engine) recover(stateDir string) error {
 	return nil
 }
 
-// adopt takes a job from the journal into memory; its collector's resume queues it.
-func (e *Engine) adopt(rec *journal.Job, r *runner) *job {
-	_, backlog := rec.Extra[extraBacklog]
-	j := &job{rec: rec, runner: r, live: !backlog}
-	if conn := e.connections[rec.Connection]; conn != nil {
-		j.reading = r.rule.reading(conn)
+// takeUp takes a job of the journal to work, if there is anybody to do it.
+func (e *Engine) takeUp(rec *journal.Job) {
+	if rec.Kind == kindHeld { // retried while no daemon ran
+		e.release(rec.Mailbox, releaseFire)
+		e.store.Remove(rec.Seq, nil)
+		return
 	}
-	r.adopt(rec.Size)
-	e.mailboxOf(rec).adopt(j)
-	return j
+	e.mu.Lock()
+	disabled := e.setup.disabled[rec.Trigger]
+	e.mu.Unlock()
+	r := e.runnerOf(rec.Trigger)
+	switch {
+	case disabled:
+		e.log.Warn("jobs of a disabled trigger wait until it is enabled again", "trigger", rec.Trigger, "event", rec.EventID)
+	case r == nil:
+		e.bury(rec, triggerGone)
+	default:
+		e.adopt(rec, r)
+	}
 }
 
-// mailboxOf returns the collector of a job's mailbox. For a mailbox that no
-// trigger watches any more it makes one that only finishes what was begun.
-func (e *Engine) mailboxOf(rec *journal.Job) *collector {
+// adopt takes a job from the journal into memory; its collector's resume queues it.
+// For a mailbox that no trigger watches any more there is a collector that only
+// finishes what was begun.
+func (e *Engine) adopt(rec *journal.Job, r *runner) *collector {
+	_, backlog := rec.Extra[extraBacklog]
+	j := &job{rec: rec, runner: r, rule: r.rule(), live: !backlog}
+	r.adopt(rec.Size)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c := e.byMailbox[rec.Mailbox]
-	if c == nil {
-		c = newCollector(e, e.connections[rec.Connection], rec.Mailbox)
-		e.byMailbox[rec.Mailbox] = c
-	}
+	c := e.collector(rec.Mailbox, e.setup.connections[rec.Connection])
+	c.adopt(j)
 	return c
+}
+
+// resume queues the jobs that were taken up.
+func (e *Engine) resume() {
+	for _, c := range e.mailboxes() {
+		c.resume()
+	}
 }
 
 // watches reports whether the mailbox is watched.
@@ -322,16 +278,6 @@ func (e *Engine) watches(box journal.MailboxKey) bool {
 	defer e.mu.Unlock()
 	c := e.byMailbox[box]
 	return c != nil && c.watches()
-}
-
-// missingAction returns the name of a waiting action that the trigger no longer has; "" if none.
-func missingAction(rec *journal.Job, r *rule) string {
-	for _, a := range rec.Actions {
-		if a.State == journal.Waiting && r.actions[a.Name] == nil {
-			return a.Name
-		}
-	}
-	return ""
 }
 
 func (e *Engine) bury(rec *journal.Job, reason string) *journal.Commit {
@@ -346,43 +292,42 @@ func (e *Engine) bury(rec *journal.Job, reason string) *journal.Commit {
 // start). It returns an error only if the journal can no longer be trusted: the
 // process must end then.
 func (e *Engine) Run(ctx context.Context) error {
-	ctx, end := context.WithCancel(ctx)
-	defer end()
-	e.mu.Lock()
-	all := slices.Collect(maps.Values(e.byMailbox))
-	e.mu.Unlock()
-	for _, c := range all {
-		c.resume()
-	}
+	e.started.Store(true)
+	e.resume()
 	for _, c := range e.watchedMailboxes() {
-		c.start()
+		c.adjust()
 	}
-	var directories sync.WaitGroup
+	e.reloading.Lock()
 	for _, d := range e.directories {
-		directories.Go(func() { d.run(ctx) })
+		d.start()
 	}
+	e.reloading.Unlock()
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-e.store.Failed():
 		e.log.Error("the journal cannot be trusted any more; ending, so that a restart reads what is really on the disk", "err", err)
 	}
-	end()
-	directories.Wait()
 	return errors.Join(err, e.stop())
 }
 
 // stop ends the watches, then the work.
 func (e *Engine) stop() error {
 	e.beginStop()
-	for _, r := range e.runners {
+	e.reloading.Lock()
+	defer e.reloading.Unlock()
+	for _, d := range e.directories {
+		d.stop()
+	}
+	e.mu.Lock()
+	all := slices.Collect(maps.Values(e.byName))
+	e.mu.Unlock()
+	for _, r := range all {
 		r.stop()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
 	var wg sync.WaitGroup
-	for _, c := range e.watchedMailboxes() {
-		wg.Go(func() { c.close(ctx) })
+	for _, c := range e.mailboxes() {
+		wg.Go(c.close)
 	}
 	wg.Wait()
 	done := make(chan struct{})

@@ -54,7 +54,7 @@ type Mail struct {
 // Explain says what the trigger would do with a message of the connection. It
 // runs nothing. Where m has no InternalDate, the message says when it was received.
 func Explain(cfg *Config, conn *connection.Config, m Mail, env action.Env) (*Explanation, error) {
-	r, err := newRule(cfg, 0)
+	r, err := newRule(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -157,17 +157,17 @@ func (c *collector) plan(t *turn) []op {
 	var ops []op
 	for _, j := range t.jobs {
 		for i := range j.rec.Actions {
-			if def, ok := j.runner.rule.actions[j.rec.Actions[i].Name].(action.Server); ok && j.rec.Actions[i].State == journal.Waiting {
+			if def, ok := j.rule.actions[j.rec.Actions[i].Name].(action.Server); ok && j.rec.Actions[i].State == journal.Waiting {
 				ops = append(ops, op{j, i, def})
 			}
 		}
 	}
 	slices.SortStableFunc(ops, func(a, b op) int {
 		if takesAway(a.def) && takesAway(b.def) {
-			return cmp.Or(cmp.Compare(a.job.runner.rule.order, b.job.runner.rule.order), cmp.Compare(a.index, b.index))
+			return cmp.Or(cmp.Compare(a.job.runner.order.Load(), b.job.runner.order.Load()), cmp.Compare(a.index, b.index))
 		}
 		return cmp.Or(cmp.Compare(kindOrder(a.def), kindOrder(b.def)),
-			cmp.Compare(a.job.runner.rule.order, b.job.runner.rule.order), cmp.Compare(a.index, b.index))
+			cmp.Compare(a.job.runner.order.Load(), b.job.runner.order.Load()), cmp.Compare(a.index, b.index))
 	})
 	taken := ""
 	for _, o := range ops {
@@ -216,7 +216,7 @@ func (c *collector) opDone(o op, took time.Duration) {
 // opFailed records that the server refused an action. It reports whether that is
 // for good; otherwise the message has its turn again after the trigger's wait.
 func (c *collector) opFailed(t *turn, o op, err error, took time.Duration) (dead bool) {
-	r, rec := o.job.runner, o.job.rec
+	r, rule, rec := o.job.runner, o.job.rule, o.job.rec
 	state := &rec.Actions[o.index]
 	if state.Since.IsZero() {
 		state.Since = c.e.now()
@@ -225,11 +225,11 @@ func (c *collector) opFailed(t *turn, o op, err error, took time.Duration) (dead
 	reason := ""
 	if refused(err) && permanent(err) {
 		reason = err.Error()
-	} else if why := r.givesUp(state); why != "" {
+	} else if why := r.givesUp(rule, state); why != "" {
 		reason = err.Error() + "; " + why
 	}
 	if reason == "" {
-		wait := r.backoff(state.Attempt)
+		wait := rule.backoff(state.Attempt)
 		state.Attempt++
 		state.Err, state.Next = err.Error(), c.e.now().Add(wait)
 		c.e.trace.action(rec.Trigger, state.Name, o.def.Base().Type, "retry", took)
@@ -251,7 +251,7 @@ func (c *collector) failOp(t *turn, o op, reason string) {
 	for _, j := range t.jobs {
 		for i := range j.rec.Actions {
 			a := &j.rec.Actions[i]
-			if def, ok := j.runner.rule.actions[a.Name].(action.Server); ok && a.State == journal.Waiting && takesAway(def) {
+			if def, ok := j.rule.actions[a.Name].(action.Server); ok && a.State == journal.Waiting && takesAway(def) {
 				a.State = journal.Skipped
 				c.log.Warn("the message stays where it is: another action on it failed for good", "trigger", j.rec.Trigger, "action", a.Name, "uid", j.rec.UID)
 			}

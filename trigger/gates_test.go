@@ -307,9 +307,9 @@ func TestRefusedBatch(t *testing.T) {
 	}))
 	held := newTally(w)
 	w.start()
-	k := w.engine.runners[0].keeper
+	k := w.engine.runners[0].keeper()
 	before := k.state
-	a := w.engine.admit([]*feed{{runner: w.engine.runners[0]}})
+	a := w.engine.admit([]*feed{{want: want{runner: w.engine.runners[0]}}})
 	for id := uint64(1); id <= 4; id++ {
 		m := gate.Match{Now: time.Now(), ID: id, Claimed: func(id uint64) bool { return k.claims.has(id, time.Now()) }}
 		v, next := k.gates.Judge(k.state, m)

@@ -140,20 +140,43 @@ func (c *collector) forget(g *group) {
 // messages that every trigger on the mailbox has passed.
 func (c *collector) takeReady() []*turn {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	var turns []*turn
 	var keep []*group
+	var changed []*job
 	for _, g := range c.ready {
 		if g.open > 0 || !c.passed(g.key) {
 			keep = append(keep, g)
 			continue
 		}
+		g.queued = false
+		if again := c.reopen(g); len(again) > 0 {
+			changed = append(changed, again...)
+			continue
+		}
 		turns = append(turns, &turn{group: g, key: g.key, jobs: g.jobs})
-		g.jobs, g.queued = nil, false
+		g.jobs = nil
 		c.forget(g)
 	}
 	c.ready = keep
+	c.mu.Unlock()
+	for _, j := range changed {
+		j.runner.queue(j)
+	}
 	return turns
+}
+
+// reopen takes the jobs out of a group whose triggers have changed since their
+// local actions ended: they go through their runners again. c.mu is held.
+func (c *collector) reopen(g *group) (changed []*job) {
+	g.jobs = slices.DeleteFunc(g.jobs, func(j *job) bool {
+		if j.runner.rule() == j.rule {
+			return false
+		}
+		changed = append(changed, j)
+		g.open++
+		return true
+	})
+	return changed
 }
 
 // passed reports whether every trigger on the mailbox has decided about the
@@ -228,10 +251,11 @@ func (c *collector) rekey(byHash map[uint64]uint32, uidValidity uint32, all bool
 // watches any more.
 func (c *collector) finishAlone() {
 	defer c.e.running.Done()
-	c.alone.Lock()
-	defer c.alone.Unlock()
+	c.looking.Lock()
+	defer c.looking.Unlock()
+	c.takeWants()
 	c.mu.Lock()
-	nothing := len(c.ready)+len(c.unread) == 0
+	nothing := len(c.wants) > 0 || len(c.ready)+len(c.unread) == 0
 	c.mu.Unlock()
 	if nothing || c.e.stopping.Err() != nil {
 		return

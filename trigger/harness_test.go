@@ -79,6 +79,7 @@ type world struct {
 	dir      string
 	triggers []*Config
 	conn     *connection.Config
+	more     []*connection.Config // other connections
 	log      *slog.Logger
 	trace    *Trace
 	prepare  func(*Engine) // called before the engine runs
@@ -116,10 +117,7 @@ func (w *world) start() {
 	if w.dialer, err = connection.NewDialer(connection.DialerOptions{Log: w.log, MaxBackoff: 100 * time.Millisecond}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.engine, err = New(Options{
-		Connections: []*connection.Config{w.conn}, Triggers: w.triggers, Watcher: w.dialer, Store: w.store,
-		StateDir: w.dir, Log: w.log, Trace: w.trace, Now: w.now, Env: action.Env{TempDir: w.t.TempDir()},
-	})
+	w.engine, err = New(w.options())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -149,6 +147,22 @@ func (w *world) start() {
 		watches := w.engine.Watches()
 		return len(watches) == len(w.engine.watchedMailboxes()) && !slices.ContainsFunc(watches, func(s connection.Status) bool { return s.State != connection.StateParked })
 	})
+}
+
+func (w *world) options() Options {
+	return Options{
+		Connections: append([]*connection.Config{w.conn}, w.more...), Triggers: w.triggers, Watcher: w.dialer, Store: w.store,
+		StateDir: w.dir, Log: w.log, Trace: w.trace, Now: w.now, Env: action.Env{TempDir: w.t.TempDir()},
+	}
+}
+
+// reload goes over to other triggers while the engine runs.
+func (w *world) reload(triggers ...*Config) {
+	w.t.Helper()
+	w.triggers = triggers
+	if err := w.engine.Reload(w.options()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) restart() {

@@ -38,7 +38,7 @@ func (c *collector) hold(ctx context.Context, mb *connection.Mailbox, newer, all
 	c.heldAt = mb.UIDValidity
 	batch := &journal.Batch{Mailboxes: []journal.MailboxUpdate{{Mailbox: c.key, State: c.state}}}
 	rec := &journal.Job{
-		Trigger: c.feeds[0].runner.rule.cfg.Name, Connection: c.conn.Name, Mailbox: c.key, Kind: kindHeld,
+		Trigger: c.feeds[0].rule.cfg.Name, Connection: c.conn.Name, Mailbox: c.key, Kind: kindHeld,
 		EventID: eventID(c.key, mb.UIDValidity, 0, c.e.now(), 0, kindHeld), UIDValidity: mb.UIDValidity,
 	}
 	asked, err := c.asked()
@@ -80,7 +80,12 @@ func (e *Engine) decideHeld(l journal.DeadLetter, answer string) error {
 	if err := e.store.Discard(l.ID); err != nil {
 		return err
 	}
-	e.mailboxOf(l.Job).wake()
+	e.mu.Lock()
+	c := e.byMailbox[l.Job.Mailbox]
+	e.mu.Unlock()
+	if c != nil {
+		c.wake()
+	}
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 type job struct {
 	rec    *journal.Job
 	runner *runner
+	rule   *rule  // its trigger's definition, as its owner last looked
 	group  *group // the jobs of the same message; nil for none
 
 	startKey  string          // by which begun knows its message
@@ -30,7 +31,6 @@ type job struct {
 	retryAt   time.Time       // when the runner looks at it again
 	pushed    time.Time       // when the server told us; zero if it did not
 
-	reading   reading
 	raw       []byte           // nil: to be read from the journal
 	msg       *message.Message // decoded raw; nil with it
 	budget    int64            // bytes counted in the engine's budget for raw
@@ -93,7 +93,7 @@ func (j *job) nextServer() int {
 
 func (j *job) next(wanted func(action.Definition) bool) int {
 	for i, a := range j.rec.Actions {
-		if a.State == journal.Waiting && wanted(j.runner.rule.actions[a.Name]) {
+		if a.State == journal.Waiting && wanted(j.rule.actions[a.Name]) {
 			return i
 		}
 	}
@@ -115,7 +115,7 @@ func (j *job) dead() *journal.ActionState {
 func (j *job) fail(i int, reason string, output []byte) {
 	a := &j.rec.Actions[i]
 	a.State, a.Err, a.Output = journal.Dead, reason, output
-	if j.runner.rule.actions[a.Name].Base().ContinueOnError {
+	if j.rule.actions[a.Name].Base().ContinueOnError {
 		return
 	}
 	j.skipWaiting()
@@ -139,7 +139,7 @@ func (j *job) load(e *Engine) error {
 		j.raw = raw
 	}
 	if j.msg == nil {
-		msg, err := e.decode(j.rec.Mailbox, j.rec.UIDValidity, j.rec.UID, j.raw, j.reading)
+		msg, err := e.decode(j.rec.Mailbox, j.rec.UIDValidity, j.rec.UID, j.raw, j.rule.reading(e.connection(j.rec.Connection)))
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailtrigger/trigger/gate"
@@ -18,7 +19,29 @@ import (
 // for each other's firings.
 type keepers struct {
 	mu        sync.Mutex
-	byTrigger map[string]*keeper
+	byTrigger atomic.Pointer[map[string]*keeper] // replaced while mu is held
+}
+
+// of returns the keeper of a trigger; nil if it has none.
+func (ks *keepers) of(trigger string) *keeper { return (*ks.byTrigger.Load())[trigger] }
+
+// follow goes over to the gates of another configuration. What the gates of a trigger
+// remember stays.
+func (ks *keepers) follow(next *keepers, now time.Time) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	all := *next.byTrigger.Load()
+	for name, k := range all {
+		before := ks.of(name)
+		if before == nil {
+			continue
+		}
+		k.state = before.state
+		if k.claims != nil && before.claims != nil {
+			k.claims = newClaims(before.claims.list, k.gates.Dedupe, now)
+		}
+	}
+	ks.byTrigger.Store(&all)
 }
 
 // A keeper is the gates of one trigger with what they remember. The keepers' mu guards it.
@@ -41,16 +64,17 @@ func openKeepers(store journal.Store, triggers []*Config, now time.Time) (*keepe
 			asked[name] = true
 		}
 	}
-	ks := &keepers{byTrigger: make(map[string]*keeper)}
+	ks, all := &keepers{}, make(map[string]*keeper)
 	for _, cfg := range triggers {
 		k, err := openKeeper(store, cfg, asked[cfg.Name], now)
 		if err != nil {
 			return nil, fmt.Errorf("trigger %s: %w", cfg.Name, err)
 		}
 		if k != nil {
-			ks.byTrigger[cfg.Name] = k
+			all[cfg.Name] = k
 		}
 	}
+	ks.byTrigger.Store(&all)
 	return ks, nil
 }
 
@@ -102,6 +126,6 @@ func (k *keeper) write(b *journal.Batch) {
 
 // fired reports whether a trigger has fired in that time. mu is held.
 func (ks *keepers) fired(trigger string, since, until time.Time) bool {
-	k := ks.byTrigger[trigger]
+	k := ks.of(trigger)
 	return k != nil && k.state.HasFired(since, until)
 }

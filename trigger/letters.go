@@ -20,8 +20,9 @@ func (e *Engine) Retry(id string) error {
 	if r == nil {
 		return fmt.Errorf("dead letter %s: its trigger %q is gone from the config, or disabled; put it back first", id, l.Job.Trigger)
 	}
+	rule := r.rule()
 	for _, a := range l.Job.Actions {
-		if a.State != journal.Done && r.rule.actions[a.Name] == nil {
+		if a.State != journal.Done && (rule == nil || rule.actions[a.Name] == nil) {
 			return fmt.Errorf("dead letter %s: its action %q is gone from the config; put it back first", id, a.Name)
 		}
 	}
@@ -32,7 +33,7 @@ func (e *Engine) Retry(id string) error {
 	e.letters.add(rec, -1)
 	e.poison.forgive(rec)
 	e.log.Info("trying a dead letter again", "trigger", rec.Trigger, "event", rec.EventID, "uid", rec.UID)
-	e.adopt(rec, r).group.collector.resume()
+	e.adopt(rec, r).resume()
 	return nil
 }
 
@@ -69,8 +70,8 @@ func (e *Engine) letter(id string) (journal.DeadLetter, error) {
 func (e *Engine) DeadLetters() ([]journal.DeadLetter, error) { return e.store.DeadLetters() }
 
 func (e *Engine) runnerOf(trigger string) *runner {
-	for _, r := range e.runners {
-		if r.rule.cfg.Name == trigger {
+	for _, r := range e.enabled() {
+		if r.name == trigger {
 			return r
 		}
 	}

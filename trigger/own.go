@@ -60,7 +60,7 @@ func openOwn(state map[string][]byte, now time.Time) (*own, map[string][]byte) {
 func (o *own) announce(c *collector, t *turn, state map[string][]byte) {
 	for _, j := range t.jobs {
 		for _, a := range j.rec.Actions {
-			dest := destination(j.runner.rule.actions[a.Name])
+			dest := destination(j.rule.actions[a.Name])
 			if dest == "" || a.State != journal.Waiting {
 				continue
 			}
@@ -127,11 +127,8 @@ func (o *own) forget(key string) bool {
 // movesOn reports whether any trigger on the mailbox moves or copies mail into a
 // watched mailbox.
 func (c *collector) movesOn() bool {
-	c.mu.Lock()
-	runners := slices.Clone(c.fedRunners)
-	c.mu.Unlock()
-	for _, r := range runners {
-		for _, def := range r.rule.actions {
+	for _, w := range c.wantsNow() {
+		for _, def := range w.rule.actions {
 			box := c.key
 			if box.Mailbox = foldInbox(destination(def)); box.Mailbox != "" && c.e.watches(box) {
 				return true

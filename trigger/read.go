@@ -152,7 +152,7 @@ type fetchFails struct {
 // largestWanted is the largest message that any trigger takes.
 func (c *collector) largestWanted() (most int64) {
 	for _, f := range c.feeds {
-		most = max(most, int64(f.runner.rule.cfg.MaxSize))
+		most = max(most, int64(f.rule.cfg.MaxSize))
 	}
 	return most
 }
@@ -180,7 +180,7 @@ func (c *collector) readHeaders(ctx context.Context, mb *connection.Mailbox, uid
 			continue
 		}
 		for _, f := range c.feeds {
-			if f.wants(uid, live) && f.runner.rule.mayPlan(c.judge(f, m).Truth) {
+			if f.wants(uid, live) && f.rule.mayPlan(c.judge(f, m).Truth) {
 				wanted = append(wanted, uid)
 				clear(m.decoded)
 				break

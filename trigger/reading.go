@@ -15,8 +15,11 @@ type reading struct {
 }
 
 // reading returns how mail of a connection is read: the trigger's page overrides
-// the connection's.
+// the connection's. nil is a connection that is gone from the config.
 func (r *rule) reading(conn *connection.Config) reading {
+	if conn == nil {
+		conn = &connection.Config{}
+	}
 	page := r.cfg.CodePage.Page
 	if page == nil {
 		page = conn.CodePage.Page

@@ -33,6 +33,11 @@ func (c *collector) readUnread(ctx context.Context, mb *connection.Mailbox) erro
 		j := c.unread[0]
 		c.unread = c.unread[1:]
 		c.mu.Unlock()
+		if j.runner.rule() != j.rule { // its trigger has changed
+			j.asked = false
+			j.runner.queue(j)
+			continue
+		}
 		if err := c.readOne(ctx, mb, j); err != nil {
 			if !refused(err) {
 				j.readFails++
@@ -66,8 +71,8 @@ func (c *collector) readOne(ctx context.Context, mb *connection.Mailbox, j *job)
 	case !found:
 		j.setExtra(unread, "the message is no longer in the mailbox")
 		return nil
-	case j.rec.Size > int64(j.runner.rule.cfg.MaxSize):
-		j.setExtra(unread, fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s", j.rec.Size, j.runner.rule.cfg.MaxSize))
+	case j.rec.Size > int64(j.rule.cfg.MaxSize):
+		j.setExtra(unread, fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s", j.rec.Size, j.rule.cfg.MaxSize))
 		return nil
 	}
 	return mb.Fetch(ctx, []uint32{uid}, func(b connection.Body) error {

@@ -194,7 +194,7 @@ func (c *collector) adoptUIDs(ctx context.Context, mb *connection.Mailbox, now [
 	cursors := c.e.store.Cursors(c.key)
 	for _, f := range c.feeds {
 		if f.known {
-			cursors[f.runner.rule.cfg.Name] = f.cursor
+			cursors[f.rule.cfg.Name] = f.cursor
 		}
 	}
 	last := mb.UIDNext - 1
@@ -224,7 +224,7 @@ func (c *collector) adoptUIDs(ctx context.Context, mb *connection.Mailbox, now [
 	clear(c.fails)
 	for _, f := range c.feeds {
 		if f.known {
-			f.cursor = cursors[f.runner.rule.cfg.Name]
+			f.cursor = cursors[f.rule.cfg.Name]
 		}
 	}
 	return nil
@@ -232,7 +232,7 @@ func (c *collector) adoptUIDs(ctx context.Context, mb *connection.Mailbox, now [
 
 func (c *collector) startsAll(trigger string) bool {
 	return slices.ContainsFunc(c.feeds, func(f *feed) bool {
-		return f.runner.rule.cfg.Name == trigger && f.runner.rule.cfg.Start == "all"
+		return f.rule.cfg.Name == trigger && f.rule.cfg.Start == "all"
 	})
 }
 

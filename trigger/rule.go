@@ -12,17 +12,16 @@ import (
 // A rule is a trigger made ready to run: its conditions compiled, its actions by name.
 type rule struct {
 	cfg     *Config
-	order   int // place in the file: the first trigger wins where two would move a message
 	matcher *condition.Matcher
 	actions map[string]action.Definition
 }
 
-func newRule(cfg *Config, order int) (*rule, error) {
+func newRule(cfg *Config) (*rule, error) {
 	m, err := condition.Compile(cfg.conditions())
 	if err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", cfg.Name, err)
 	}
-	r := &rule{cfg: cfg, order: order, matcher: m, actions: make(map[string]action.Definition)}
+	r := &rule{cfg: cfg, matcher: m, actions: make(map[string]action.Definition)}
 	for _, d := range cfg.Actions {
 		r.actions[d.Base().Name] = d
 	}
@@ -62,4 +61,7 @@ func (r *rule) planOfDoubt() []journal.ActionState {
 	return r.plan(false)
 }
 
-func (r *rule) enabled() bool { return r.cfg.Enabled == nil || *r.cfg.Enabled }
+// ordered reports whether first attempts that overlap start in the order they are picked.
+func (r *rule) ordered() bool {
+	return (r.cfg.Ordered == nil || *r.cfg.Ordered) && r.cfg.Concurrency > 1
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,17 +30,20 @@ const wakeAgain = time.Minute
 // A runner runs the jobs of one trigger: first attempts in the order they came
 // (live mail before a backlog), retries when their time has come, at most
 // `concurrency` at once. A job that waits for a retry steps aside.
+//
+// It lives as long as the trigger's name: a changed definition is another shift.
 type runner struct {
-	e      *Engine
-	rule   *rule
-	keeper *keeper // nil: it has no gates
-	log    *slog.Logger
+	e     *Engine
+	name  string
+	log   *slog.Logger
+	order atomic.Int64 // place in the file: the first trigger wins where two would move a message
 
-	ordered    bool          // first attempts start in the order they are picked
 	unrecorded chan struct{} // a place for each result not yet synced
 	early      atomic.Bool   // one job at a time may start before its J1 is synced
 
 	mu         sync.Mutex
+	shift      *shift // the definition in force
+	next       *shift // what comes when its running actions have ended; nil: nothing
 	live, old  []*job // first attempts that wait: new mail, backlog
 	due        []*job // retries whose time has come
 	later      retryHeap
@@ -52,21 +56,23 @@ type runner struct {
 	running    int
 	jobs       int                     // not ended
 	bytes      int64                   // of their messages
-	stopped    bool                    // starts nothing any more
 	all        map[*job]struct{}       // jobs that were queued and have not ended
 	full       map[*collector]struct{} // collectors to wake when there is room
 }
 
-func newRunner(e *Engine, r *rule) *runner {
+func newRunner(e *Engine, rule *rule) *runner {
 	return &runner{
-		e: e, rule: r, keeper: e.keepers.byTrigger[r.cfg.Name], log: e.log.With("trigger", r.cfg.Name),
-		ordered:    (r.cfg.Ordered == nil || *r.cfg.Ordered) && r.cfg.Concurrency > 1,
+		e: e, name: rule.cfg.Name, log: e.log.With("trigger", rule.cfg.Name),
+		shift:      e.newShift(rule, ""),
 		unrecorded: make(chan struct{}, maxUnrecorded),
 		deadlines:  make(map[*job]time.Time),
 		all:        make(map[*job]struct{}),
 		full:       make(map[*collector]struct{}),
 	}
 }
+
+// keeper returns what keeps the trigger's gates; nil if it has none.
+func (r *runner) keeper() *keeper { return r.e.keepers.of(r.name) }
 
 // reserve takes a place in the queue for a message of that size. If the queue is
 // full it reports false, and c is woken when there is room.
@@ -113,8 +119,21 @@ func (r *runner) released(j *job) {
 // queue takes a job whose place has been reserved.
 func (r *runner) queue(j *job) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.all[j] = struct{}{}
+	ok, why := r.latest().take(j)
+	if ok {
+		r.place(j, false)
+		r.pump()
+	}
+	r.mu.Unlock()
+	if !ok {
+		r.e.dismiss(j, why)
+	}
+}
+
+// place puts a job among those that wait. again says that it was picked before: it
+// goes before what came after it. r.mu is held.
+func (r *runner) place(j *job, again bool) {
 	i := j.nextLocal()
 	now := r.e.now()
 	switch due := j.due(); {
@@ -123,33 +142,41 @@ func (r *runner) queue(j *job) {
 		j.waits, j.retryAt = true, earlier(due, now.Round(0).Add(due.Sub(j.rec.Accepted)))
 		heap.Push(&r.later, j)
 		r.setTimer()
+		return
 	case i >= 0 && !j.rec.Actions[i].Next.IsZero():
 		// A stepped clock must not put a retry off for longer than any wait there is.
-		j.retryAt = earlier(j.rec.Actions[i].Next, now.Add(time.Duration(r.rule.cfg.Retry.Max)))
+		j.retryAt = earlier(j.rec.Actions[i].Next, now.Add(time.Duration(j.rule.cfg.Retry.Max)))
 		heap.Push(&r.later, j)
 		r.setTimer()
-	case j.live:
-		r.live = append(r.live, j)
-	default:
-		r.old = append(r.old, j)
+		return
 	}
-	r.pump()
+	list := &r.old
+	if j.live {
+		list = &r.live
+	}
+	at := len(*list)
+	if again {
+		for at = 0; at < len(*list) && (*list)[at].rec.Seq < j.rec.Seq; at++ {
+		}
+	}
+	*list = slices.Insert(*list, at, j)
 }
 
 // pump starts what may start. r.mu is held.
 func (r *runner) pump() {
-	for r.running < r.rule.cfg.Concurrency && !r.stopped {
+	s := r.shift
+	for s.rule != nil && r.running < s.rule.cfg.Concurrency && s.stopping.Err() == nil {
 		j := r.pick()
 		if j == nil {
 			return
 		}
 		r.running++
 		r.e.running.Add(1)
-		if r.ordered && j.turn == nil {
+		if s.rule.ordered() && j.turn == nil {
 			j.turn = newStartTurn(r.lastTurn)
 			r.lastTurn = j.turn
 		}
-		go r.run(j)
+		go r.run(s, j)
 	}
 }
 
@@ -175,11 +202,21 @@ func (r *runner) pick() *job {
 }
 
 // run takes a job through its local actions until they have ended or it has to wait.
-func (r *runner) run(j *job) {
-	next := r.work(r.e.working, j)
+func (r *runner) run(s *shift, j *job) {
+	next, stopped := r.work(s, j)
 	j.turn.taken() // if it did not start anything
 	r.mu.Lock()
 	r.running--
+	if stopped {
+		j.turn = nil
+		ok, why := r.latest().take(j)
+		if ok {
+			r.place(j, true)
+		} else {
+			next = func() { r.e.dismiss(j, why) }
+		}
+	}
+	r.relieve()
 	r.pump()
 	r.mu.Unlock()
 	if next != nil {
@@ -189,12 +226,12 @@ func (r *runner) run(j *job) {
 }
 
 // work runs the job's local actions. What it returns is to be done once the
-// runner's place is free again; nil if the engine stops.
-func (r *runner) work(ctx context.Context, j *job) func() {
+// runner's place is free again, unless the shift has ended before the actions have.
+func (r *runner) work(s *shift, j *job) (next func(), stopped bool) {
 	if j.needsReading() && j.nextLocal() >= 0 {
 		if asked := j.asked; !asked {
 			j.asked = true
-			return func() { j.group.collector.readAgain(j) }
+			return func() { j.group.collector.readAgain(j) }, false
 		}
 		j.failUnread()
 	}
@@ -202,18 +239,18 @@ func (r *runner) work(ctx context.Context, j *job) func() {
 	for {
 		i := j.nextLocal()
 		if i < 0 {
-			return func() { r.e.localEnded(j) }
+			return func() { r.e.localEnded(j) }, false
 		}
-		if r.e.stopping.Err() != nil {
-			return nil
+		if s.stopping.Err() != nil {
+			return nil, true
 		}
-		switch r.attempt(ctx, j, i) {
+		switch r.attempt(s, j, i) {
 		case attemptStopped:
-			return nil
+			return nil, true
 		case attemptLater:
-			return func() { r.postpone(j, j.rec.Actions[i].Next) }
+			return func() { r.postpone(j, j.rec.Actions[i].Next) }, false
 		case attemptUnhealthy:
-			return func() { r.postpone(j, r.e.now().Add(time.Second)) }
+			return func() { r.postpone(j, r.e.now().Add(time.Second)) }, false
 		}
 	}
 }
@@ -221,15 +258,21 @@ func (r *runner) work(ctx context.Context, j *job) func() {
 // postpone puts the job aside until at.
 func (r *runner) postpone(j *job, at time.Time) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	j.retryAt = at
-	heap.Push(&r.later, j)
-	r.setTimer()
+	ok, why := r.latest().take(j)
+	if ok {
+		j.retryAt = at
+		heap.Push(&r.later, j)
+		r.setTimer()
+	}
+	r.mu.Unlock()
+	if !ok {
+		r.e.dismiss(j, why)
+	}
 }
 
 // setTimer wakes the runner for the first of the later jobs. r.mu is held.
 func (r *runner) setTimer() {
-	if len(r.later) == 0 || r.stopped {
+	if len(r.later) == 0 || r.shift.stopping.Err() != nil {
 		return
 	}
 	now := r.e.now()
@@ -337,7 +380,7 @@ func (t *startTurn) taken() {
 func (r *runner) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stopped = true
+	r.shift.beginStop()
 	if r.timer != nil {
 		r.timer.Stop()
 	}
@@ -353,29 +396,29 @@ const (
 )
 
 // attempt makes one attempt at action i and records how it ended.
-func (r *runner) attempt(ctx context.Context, j *job, i int) attemptEnd {
-	state := &j.rec.Actions[i]
-	def := r.rule.actions[state.Name].(action.Local)
+func (r *runner) attempt(s *shift, j *job, i int) attemptEnd {
+	ctx, state := s.working, &j.rec.Actions[i]
+	def := j.rule.actions[state.Name].(action.Local)
 	early := r.startsEarly(j, i, def)
 	if early {
 		defer r.early.Store(false)
 		j.whenJournaled(r.e.begun.begin(j.startKey, j.rec.EventID))
 	} else {
-		if err := j.durable(r.e.stopping); err != nil {
+		if err := j.durable(s.stopping); err != nil {
 			return attemptStopped
 		}
 		if r.e.store.Health() != nil {
 			return attemptUnhealthy
 		}
 	}
-	if !acquire(r.e.stopping, r.unrecorded) {
+	if !acquire(s.stopping, r.unrecorded) {
 		return attemptStopped
 	}
-	if !acquire(r.e.stopping, r.e.slots) {
+	if !acquire(s.stopping, r.e.slots) {
 		<-r.unrecorded
 		return attemptStopped
 	}
-	if !j.turn.wait(r.e.stopping) {
+	if !j.turn.wait(s.stopping) {
 		<-r.unrecorded
 		<-r.e.slots
 		return attemptStopped
@@ -445,12 +488,12 @@ func (r *runner) do(ctx context.Context, j *job, i int, def action.Local) (actio
 // record says in log and journal how an attempt ended.
 func (r *runner) record(j *job, i int, result action.Result, took time.Duration) attemptEnd {
 	state := &j.rec.Actions[i]
-	def := r.rule.actions[state.Name]
+	def := j.rule.actions[state.Name]
 	log := r.log.With("connection", j.rec.Connection, "mailbox", j.rec.Mailbox.Mailbox, "uid", j.rec.UID,
 		"action", state.Name, "event", j.rec.EventID, "attempt", state.Attempt)
 	kind := def.Base().Type
 	if result.Outcome == action.Retry {
-		if reason := r.givesUp(state); reason != "" {
+		if reason := r.givesUp(j.rule, state); reason != "" {
 			result.Outcome = action.Dead
 			log.Warn("giving up on the action: "+reason, "err", result.Err)
 		}
@@ -472,7 +515,7 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 		j.remember(state.Name, result.Paths, result.Progress, result.Note)
 		state.Attempt++
 		state.Err, state.Output = errText(result.Err), result.Output
-		state.Next = r.e.now().Add(max(r.backoff(state.Attempt-1), result.RetryAfter))
+		state.Next = r.e.now().Add(max(j.rule.backoff(state.Attempt-1), result.RetryAfter))
 		log.Warn("action failed, will be tried again", "err", result.Err, "next", state.Next.Format(time.RFC3339), "output", logOutput(result.Output))
 		j.changed = r.e.store.Update(j.rec)
 		crashpoint.Hit("engine.retry.sent")
@@ -504,8 +547,8 @@ func (r *runner) releaseWhen(c *journal.Commit) {
 }
 
 // givesUp returns why there is no further attempt; "" if there is one.
-func (r *runner) givesUp(state *journal.ActionState) string {
-	retry := &r.rule.cfg.Retry
+func (r *runner) givesUp(rule *rule, state *journal.ActionState) string {
+	retry := &rule.cfg.Retry
 	if retry.Attempts > 0 && state.Attempt >= retry.Attempts {
 		return "all its attempts are used up (retry.attempts)"
 	}
@@ -517,8 +560,8 @@ func (r *runner) givesUp(state *journal.ActionState) string {
 
 // backoff is the wait after the nth failed attempt: exponential from retry.first
 // to retry.max, with jitter of a quarter to either side.
-func (r *runner) backoff(n int) time.Duration {
-	d, most := time.Duration(r.rule.cfg.Retry.First), time.Duration(r.rule.cfg.Retry.Max)
+func (r *rule) backoff(n int) time.Duration {
+	d, most := time.Duration(r.cfg.Retry.First), time.Duration(r.cfg.Retry.Max)
 	for ; n > 1 && d < most; n-- {
 		d *= 2
 	}
@@ -544,6 +587,8 @@ func acquire(ctx context.Context, slots chan struct{}) bool {
 
 // retryHeap orders jobs by the time of their next attempt, and then as they came.
 type retryHeap []*job
+
+func (h *retryHeap) init() { heap.Init(h) }
 
 func (h retryHeap) Len() int { return len(h) }
 func (h retryHeap) Less(a, b int) bool {

@@ -29,8 +29,9 @@ type TriggerStatus struct {
 // Triggers returns the status of every enabled trigger, in the order of the file.
 func (e *Engine) Triggers() []TriggerStatus {
 	dead := e.store.DeadCounts()
-	out := make([]TriggerStatus, 0, len(e.runners))
-	for _, r := range e.runners {
+	runners := e.enabled()
+	out := make([]TriggerStatus, 0, len(runners))
+	for _, r := range runners {
 		s := r.status()
 		s.DeadLetters = dead[s.Name]
 		out = append(out, s)
@@ -46,7 +47,7 @@ func (e *Engine) Watches() []connection.Status {
 		if w := c.watch.Load(); w != nil {
 			out = append(out, w.Status())
 		} else { // about to be started
-			out = append(out, connection.Status{Connection: c.conn.Name, Mailbox: c.key.Mailbox, State: connection.StateConnecting})
+			out = append(out, connection.Status{Connection: c.wantsNow()[0].conn.Name, Mailbox: c.key.Mailbox, State: connection.StateConnecting})
 		}
 	}
 	return out
@@ -67,9 +68,9 @@ func (e *Engine) Moving() error {
 	if err := e.store.Health(); errors.Is(err, journal.ErrStuck) {
 		return fmt.Errorf("journal: %w", err)
 	}
-	for _, r := range e.runners {
+	for _, r := range e.enabled() {
 		if why := r.stuck(); why != "" {
-			return fmt.Errorf("trigger %s: %s", r.rule.cfg.Name, why)
+			return fmt.Errorf("trigger %s: %s", r.name, why)
 		}
 	}
 	return nil
@@ -83,7 +84,7 @@ func (r *runner) stuck() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.e.now()
-	if !r.stopped && len(r.later) > 0 && time.Since(r.timerAt) > overdue { // whatever the clock was set to
+	if r.shift.stopping.Err() == nil && len(r.later) > 0 && time.Since(r.timerAt) > overdue { // whatever the clock was set to
 		return "a retry is overdue"
 	}
 	for _, deadline := range r.deadlines {
@@ -95,9 +96,11 @@ func (r *runner) stuck() string {
 }
 
 func (r *runner) status() TriggerStatus {
-	s := TriggerStatus{Name: r.rule.cfg.Name, Actions: []string{}}
-	for _, a := range r.rule.cfg.Actions {
-		s.Actions = append(s.Actions, a.Base().Name)
+	s := TriggerStatus{Name: r.name, Actions: []string{}}
+	if rule := r.rule(); rule != nil {
+		for _, a := range rule.cfg.Actions {
+			s.Actions = append(s.Actions, a.Base().Name)
+		}
 	}
 	r.gateStatus(&s)
 	r.mu.Lock()
@@ -117,7 +120,7 @@ func (r *runner) status() TriggerStatus {
 
 // gateStatus fills in what the trigger's gates know.
 func (r *runner) gateStatus(s *TriggerStatus) {
-	k := r.keeper
+	k := r.keeper()
 	s.Gates = []string{}
 	if k == nil {
 		return

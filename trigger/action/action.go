@@ -12,7 +12,8 @@ import (
 // A Definition is one [[trigger.NAME.action]] table: a struct with toml tags
 // that embeds Common. New makes them by the name of their type. Set it up with
 // SetDefaults, then check it with Validate, which also makes it ready to run;
-// neither may be called once it runs. Every Definition is a Local or a Server.
+// neither may be called once it runs. Two are the same if their exported fields are:
+// what is taken over from another table has to be in one. Every Definition is a Local or a Server.
 type Definition interface {
 	// Base returns the keys that every type has.
 	Base() *Common

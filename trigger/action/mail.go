@@ -37,7 +37,7 @@ type Envelope struct {
 	Body         string   `toml:"body"`
 	AsAttachment bool     `toml:"as_attachment"` // attach the message as it is, as message/rfc822
 
-	table         *connection.SMTP
+	Table         *connection.SMTP `toml:"-"` // the table that SMTP names: see Use
 	from          *text
 	to, cc, bcc   []*text
 	subject, body *text
@@ -192,7 +192,7 @@ func (e *Envelope) validate(sample *event.Event) (problems []setting.Problem) {
 
 // Use implements Sender.
 func (e *Envelope) Use(t *connection.SMTP) []setting.Problem {
-	e.table = t
+	e.Table = t
 	if e.From == "" && t.From == "" {
 		return []setting.Problem{{Key: "from", Text: fmt.Sprintf("is missing; say who sends the mail, here or in [smtp.%s]: from = \"robot@example.com\"", t.Name)}}
 	}
@@ -208,7 +208,7 @@ func (e *Envelope) texts() []*text {
 
 // begin makes a letter of what all types have: sender, subject, text.
 func (e *Envelope) begin(ctx context.Context, r *Run) (*outgoing, error) {
-	if e.table == nil {
+	if e.Table == nil {
 		return nil, errors.New("the action has no smtp table")
 	}
 	o := &outgoing{letter: compose.Letter{ID: r.Key, Date: time.Now()}}

@@ -43,7 +43,7 @@ func (e *Envelope) describe(r *Run, w write) (string, error) {
 	if o.skip != "" {
 		return "send nothing: " + o.skip, nil
 	}
-	return fmt.Sprintf("by smtp.%s (%s:%d)\n%s", e.table.Name, e.table.Address, e.table.Port, o), nil
+	return fmt.Sprintf("by smtp.%s (%s:%d)\n%s", e.Table.Name, e.Table.Address, e.Table.Port, o), nil
 }
 
 // send sends a mail to those who have not got it yet.
@@ -69,7 +69,7 @@ func (e *Envelope) send(ctx context.Context, r *Run, o *outgoing) Result {
 	if len(mail.To) == 0 {
 		return Result{Output: []byte("all recipients have it already")}
 	}
-	receipt, err := r.Env.Mailer.SendMail(ctx, e.table, mail)
+	receipt, err := r.Env.Mailer.SendMail(ctx, e.Table, mail)
 	if err != nil {
 		result := e.failed(err)
 		result.Note = r.Note
@@ -93,7 +93,7 @@ func (e *Envelope) send(ctx context.Context, r *Run, o *outgoing) Result {
 			result.Outcome = Retry
 		}
 	}
-	result.Err = fmt.Errorf("smtp %q: not taken for %s", e.table.Name, setting.Printable(strings.Join(refused, "; "), 1000))
+	result.Err = fmt.Errorf("smtp %q: not taken for %s", e.Table.Name, setting.Printable(strings.Join(refused, "; "), 1000))
 	result.Note = reached.String()
 	return result
 }
@@ -106,7 +106,7 @@ func (e *Envelope) failed(err error) Result {
 		result.RetryAfter = before.Retry
 		return result
 	}
-	result := retry(fmt.Errorf("smtp %q: %w", e.table.Name, err))
+	result := retry(fmt.Errorf("smtp %q: %w", e.Table.Name, err))
 	var said *smtp.Error
 	if errors.As(err, &said) {
 		switch {
