@@ -95,7 +95,7 @@ func NewDialer(o DialerOptions) (*Dialer, error) {
 		opts:    o,
 		log:     o.Log,
 		parker:  parker,
-		rate:    rate.NewLimiter(rate.Limit(o.ConnectRate), int(math.Ceil(o.ConnectRate/10))),
+		rate:    rate.NewLimiter(rate.Limit(o.ConnectRate), connectBurst(o.ConnectRate)),
 		configs: map[*Config]*shared{},
 	}
 	if o.Trace != nil {
@@ -103,6 +103,18 @@ func NewDialer(o DialerOptions) (*Dialer, error) {
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d, nil
+}
+
+// connectBurst is how many connects may begin at once: a tenth of a second's.
+func connectBurst(perSecond float64) int { return int(math.Ceil(perSecond / 10)) }
+
+// SetConnectRate changes DialerOptions.ConnectRate.
+func (d *Dialer) SetConnectRate(perSecond float64) {
+	if perSecond <= 0 {
+		perSecond = DefaultConnectRate
+	}
+	d.rate.SetLimit(rate.Limit(perSecond))
+	d.rate.SetBurst(connectBurst(perSecond))
 }
 
 // Close ends everything at once, without a word to the servers. Watches that

@@ -123,7 +123,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.use(next)
+	e.use(next, nil)
 	var old map[string][]byte
 	state, err := e.store.State(ownPrefix)
 	if err != nil {

@@ -47,11 +47,7 @@ func (e *Engine) Reload(o Options) error {
 	}
 	before := e.setup
 	e.keepers.follow(keepers, e.now())
-	e.use(next)
-	for _, rec := range waiting {
-		e.takeUp(rec)
-	}
-	e.resume()
+	e.use(next, waiting)
 	for _, conn := range before.inOrder {
 		if next.connections[conn.Name] != conn {
 			e.watcher.Release(conn)
@@ -96,9 +92,16 @@ func (e *Engine) inWork(rec *journal.Job) bool {
 	return false
 }
 
-// use makes a setup the one that is worked by. Before Run it starts nothing.
-func (e *Engine) use(next *setup) {
+// use makes a setup the one that is worked by, and takes up jobs that have waited for
+// it: they go before mail that comes from now on. Before Run it starts nothing.
+func (e *Engine) use(next *setup, waiting []*journal.Job) {
 	e.useTriggers(next)
+	for _, rec := range waiting {
+		e.takeUp(rec)
+	}
+	if len(waiting) > 0 {
+		e.resume()
+	}
 	named := make(map[journal.MailboxKey][]want)
 	patterns := make(map[*connection.Config][]patternFeed)
 	for _, s := range next.sources {

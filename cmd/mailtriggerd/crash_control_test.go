@@ -39,6 +39,9 @@ password = "pw"
 		text += fmt.Sprintf("mode = %q\npin_sha256 = [%q]\n", c.Encryption.Mode, r.srv.Pin())
 	}
 	text += "[connection.test.session]\nrecheck_interval = \"1s\"\n" + r.scenario.session + "\n" + strings.NewReplacer("@DIR@", r.dir, "@SELF@", os.Args[0]).Replace(r.scenario.triggers)
+	if r.rewrite != nil {
+		text = r.rewrite.Replace(text)
+	}
 	path := filepath.Join(r.dir, "config.toml") // replaced at once: nobody reads half of it
 	if err := errors.Join(os.WriteFile(path+".new", []byte(text), 0o600), os.Rename(path+".new", path)); err != nil {
 		r.t.Fatal(err)

@@ -62,18 +62,19 @@ type placing struct {
 // A trial is a scenario being played in one state directory.
 type trial struct {
 	*plannedRun
-	t      *testing.T
-	name   string
-	dir    string
-	state  string // the state directory
-	disk   string // a small disk that it is on, if any
-	rng    *rand.Rand
-	ending bool // SIGTERM was sent
-	port   int  // of a relay; 0: the server's own
-	srv    *connectiontest.Server
-	hooks  *hookServer
-	ledger *ledger
-	log    *os.File
+	t       *testing.T
+	name    string
+	dir     string
+	state   string // the state directory
+	disk    string // a small disk that it is on, if any
+	rng     *rand.Rand
+	ending  bool              // SIGTERM was sent
+	port    int               // of a relay; 0: the server's own
+	rewrite *strings.Replacer // of the config; nil: as the scenario has it
+	srv     *connectiontest.Server
+	hooks   *hookServer
+	ledger  *ledger
+	log     *os.File
 
 	lives   map[int]*life
 	died    map[int]time.Time

@@ -227,22 +227,46 @@ func deliveryScenarios() []*scenario {
 	}
 }
 
-// reload has the running daemon read a changed file, now and then one with a mistake.
+// reload has the running daemon read a changed file: trigger "one" stays as it is,
+// "two" changes, is disabled for a moment, or is defined anew beside a third one; or
+// the connection changes; now and then the file has a mistake.
 func reload(r *trial) {
 	if r.control(func(*controlClient) error { return nil }) != nil {
 		return // it has not read the file yet, and listens to no signal
 	}
-	if r.rng.IntN(4) == 0 {
+	hangUp := func() {
+		_ = r.alive.cmd.Process.Signal(syscall.SIGHUP)
+		select {
+		case <-r.alive.ended:
+		case <-time.After(time.Duration(r.rng.Int64N(int64(20 * time.Millisecond)))):
+		}
+	}
+	n := r.count("changes")
+	two := "[trigger.two]\n"
+	switch r.rng.IntN(6) {
+	case 0:
 		r.writeConfig("this = is a mistake\n")
-		defer r.writeConfig()
-	} else {
-		r.writeConfig(fmt.Sprintf("# change %d\n", r.count("changes")))
+		hangUp()
+		r.writeConfig()
+	case 1:
+		r.rewrite = strings.NewReplacer(two, two+"enabled = false\n")
+		r.writeConfig()
+		hangUp()
+		r.rewrite = nil
+		r.writeConfig()
+	case 2:
+		r.rewrite = strings.NewReplacer(two, "[trigger.third]\nconnection = \"test\"\nmailboxes = [\"Trash\"]\naction = [{type = \"delete\"}]\n"+two+fmt.Sprintf("retry.attempts = %d\n", 1000+n))
+		r.writeConfig()
+	case 3:
+		r.rewrite = strings.NewReplacer("timeout = \"20s\"\n[connection.test.auth", fmt.Sprintf("timeout = \"%dms\"\n[connection.test.auth", 20000+n))
+		r.writeConfig()
+	case 4:
+		r.writeConfig() // nothing changes
+	default:
+		r.rewrite = strings.NewReplacer(two, two+fmt.Sprintf("max_size = %d\n", 1000000+n))
+		r.writeConfig()
 	}
-	_ = r.alive.cmd.Process.Signal(syscall.SIGHUP)
-	select {
-	case <-r.alive.ended:
-	case <-time.After(time.Duration(r.rng.Int64N(int64(20 * time.Millisecond)))):
-	}
+	hangUp()
 }
 
 // heal tries up to n dead letters again: their actions work from now on.

@@ -13,6 +13,7 @@ import (
 	"mailtrigger/cmd/mailtriggerd/internal/config"
 	"mailtrigger/connection"
 	"mailtrigger/metrics"
+	"mailtrigger/trigger"
 	"mailtrigger/trigger/journal"
 )
 
@@ -79,11 +80,11 @@ func openJournal(dir string, log *slog.Logger) (*journal.Journal, int) {
 
 // A daemon is the parts that run together.
 type daemon struct {
-	cfg     *config.Config
+	cfg     atomic.Pointer[config.Config] // the one that runs
 	log     *slog.Logger
 	store   *journal.Journal
 	dialer  *connection.Dialer
-	engine  engineSlot
+	engine  *trigger.Engine
 	temp    string // for temporary files of actions
 	metrics *metrics.Metrics
 	watched atomic.Pointer[progress]
@@ -91,12 +92,12 @@ type daemon struct {
 }
 
 func newDaemon(cfg *config.Config, store *journal.Journal, log *slog.Logger) (*daemon, error) {
-	d := &daemon{cfg: cfg, log: log, store: store, metrics: metrics.New(metrics.Build(buildVersion()))}
+	d := &daemon{log: log, store: store, metrics: metrics.New(metrics.Build(buildVersion()))}
 	d.temp = filepath.Join(cfg.StateDir, "tmp")
 	if err := emptyDir(d.temp); err != nil {
 		return nil, err
 	}
-	if err := d.use(cfg); err != nil {
+	if err := d.build(cfg); err != nil {
 		return nil, err
 	}
 	d.closers = append(d.closers, func() { closeLogged(log, "connections", d.dialer) })
@@ -105,14 +106,15 @@ func newDaemon(cfg *config.Config, store *journal.Journal, log *slog.Logger) (*d
 
 // listen opens the HTTP listener and the control socket.
 func (d *daemon) listen(ctx context.Context) error {
-	if d.cfg.Metrics.Listen != "" {
-		stop, err := d.metrics.Listen(ctx, metrics.ListenOptions{Address: d.cfg.Metrics.Listen, WebConfigFile: d.cfg.Metrics.WebConfigFile, Log: d.log})
+	cfg := d.cfg.Load()
+	if cfg.Metrics.Listen != "" {
+		stop, err := d.metrics.Listen(ctx, metrics.ListenOptions{Address: cfg.Metrics.Listen, WebConfigFile: cfg.Metrics.WebConfigFile, Log: d.log})
 		if err != nil {
 			return fmt.Errorf("metrics.listen: %w", err)
 		}
 		d.closers = append(d.closers, stop)
 	}
-	stop, err := d.listenControl(d.cfg.Control)
+	stop, err := d.listenControl(cfg.Control)
 	if err != nil {
 		return fmt.Errorf("control: %w", err)
 	}

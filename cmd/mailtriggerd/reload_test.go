@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -64,5 +67,92 @@ func TestReload(t *testing.T) {
 	}
 	if begun != burst+2 {
 		t.Errorf("%d runs for %d messages", begun, burst+2)
+	}
+}
+
+// Reloads under load, with 200 connections: those that are untouched log in no more,
+// and every mail fires each of its triggers once.
+func TestReloadUnderLoad(t *testing.T) {
+	const users, rounds = 200, 6
+	srv, err := connectiontest.NewServer(connectiontest.Options{Mode: "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	host, port, _ := strings.Cut(srv.Addr(), ":")
+	user := func(i int) string { return fmt.Sprintf("user%03d", i) }
+	for i := range users + rounds {
+		srv.AddUser(user(i), "pw")
+	}
+	// Each round changes one connection, adds one, and changes one trigger; "record"
+	// names its connections by a pattern.
+	config := func(round int) string {
+		var b strings.Builder
+		b.WriteString(rigHead)
+		for i := range users + round {
+			timeout := 10
+			if i < round {
+				timeout = 11
+			}
+			fmt.Fprintf(&b, "[connection.%s]\naddress = %q\nport = %s\ntimeout = %d\nencryption.protocol = \"none\"\nauthentication = {username = %q, password = \"pw\"}\n", user(i), host, port, timeout, user(i))
+		}
+		for _, trigger := range []struct{ name, keys string }{{"record", ""}, {"changes", fmt.Sprintf("retry.attempts = %d\n", 100+round)}} {
+			fmt.Fprintf(&b, "[trigger.%[1]s]\nconnection = \"user*\"\n%[2]s[[trigger.%[1]s.action]]\ntype = \"append\"\nfile = \"%[1]s.jsonl\"\n", trigger.name, trigger.keys)
+		}
+		return b.String()
+	}
+	d := newDaemonUnderTest(t, config(0))
+	d.start()
+	d.says(2*users, time.Minute, "watching from now on")
+	if n := srv.Logins(); n != users {
+		t.Fatalf("%d logins for %d connections", n, users)
+	}
+	sent := 0
+	var posting sync.WaitGroup
+	for round := 1; round <= rounds; round++ {
+		sent += users
+		posting.Go(func() {
+			for i := range users {
+				srv.Append(user(i), "INBOX", fmt.Appendf(nil, "From: a@example.com\r\nSubject: round %d\r\n\r\ntext\r\n", round), nil, time.Now())
+			}
+		})
+		d.write("config.toml", config(round))
+		d.signal(syscall.SIGHUP)
+		d.says(round, time.Minute, "the configuration was reloaded")
+	}
+	posting.Wait()
+	d.says(sent, time.Minute, "action done", "trigger=record")
+	d.says(sent, time.Minute, "action done", "trigger=changes")
+	d.says(2*(users+rounds), time.Minute, "watching from now on")
+	if n := srv.Logins() - users; n != 2*rounds {
+		t.Errorf("%d logins in %d reloads that each changed one connection and added one", n, rounds)
+	}
+	if code := d.terminate(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	for _, trigger := range []string{"record", "changes"} {
+		b, err := os.ReadFile(d.path(trigger + ".jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fired := make(map[string]int)
+		for line := range strings.Lines(string(b)) {
+			var event struct {
+				Connection string `json:"connection"`
+				UID        uint32 `json:"uid"`
+			}
+			if err := json.Unmarshal([]byte(line), &event); err != nil {
+				t.Fatal(err)
+			}
+			fired[fmt.Sprint(event.Connection, " ", event.UID)]++
+		}
+		for mail, n := range fired {
+			if n != 1 {
+				t.Errorf("%s: %s fired %d times", trigger, mail, n)
+			}
+		}
+		if len(fired) != sent {
+			t.Errorf("%s: %d of %d mails fired", trigger, len(fired), sent)
+		}
 	}
 }
