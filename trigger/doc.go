@@ -15,6 +15,11 @@
 //	            its own session.
 //	letters     what failed for good, and how it is tried again.
 //
+// A setup is the configuration that all of this works by. Reload brings the running
+// engine to another one: what says the same stays the same object, so that a runner
+// takes over a changed definition (shift), and a collector changed triggers (feed),
+// only where something has changed. New goes the same way, from an empty setup.
+//
 // Beside it: directory finds mailboxes by patterns, resync finds known messages
 // again when a server changes its UIDs, hold asks a person where that is not
 // believable, poison keeps a message that takes the process down from doing so for
