@@ -130,19 +130,22 @@ func TestExecStdin(t *testing.T) {
 }
 
 // TestExecStdinFile proves that standard input is a file without a name, that it
-// is at its beginning, cannot be written, and need not be read.
+// is at its beginning, cannot be written, and need not be read; whether it is in memory
+// or too large for that.
 func TestExecStdinFile(t *testing.T) {
-	r := newRun(t, func(e *event.Event) { e.Raw = []byte(strings.Repeat("0123456789abcdef", 1<<16)) })
-	a := sh(t, `readlink /proc/self/fd/0 && (echo x >&0) 2>/dev/null || echo read-only; wc -c`)
-	a.Stdin = "raw"
-	got := a.Run(t.Context(), r)
-	wantDone(t, got)
-	lines := strings.Fields(strings.ReplaceAll(string(got.Output), " (deleted)", "(deleted)"))
-	if len(lines) != 3 || !strings.HasSuffix(lines[0], "(deleted)") || lines[1] != "read-only" || lines[2] != "1048576" {
-		t.Errorf("got %q", got.Output)
+	for _, size := range []int{1 << 10, 1 << 20} {
+		r := newRun(t, func(e *event.Event) { e.Raw = []byte(strings.Repeat("0123456789abcdef", size/16)) })
+		a := sh(t, `readlink /proc/self/fd/0 && (echo x >&0) 2>/dev/null || echo read-only; wc -c`)
+		a.Stdin = "raw"
+		got := a.Run(t.Context(), r)
+		wantDone(t, got)
+		lines := strings.Fields(strings.ReplaceAll(string(got.Output), " (deleted)", "(deleted)"))
+		if len(lines) != 3 || !strings.HasSuffix(lines[0], "(deleted)") || lines[1] != "read-only" || lines[2] != fmt.Sprint(size) {
+			t.Errorf("%d bytes: got %q", size, got.Output)
+		}
+		ignores := ready(t, &Exec{Command: []string{"true"}, Stdin: "raw"})
+		wantDone(t, ignores.Run(t.Context(), r))
 	}
-	ignores := ready(t, &Exec{Command: []string{"true"}, Stdin: "raw"})
-	wantDone(t, ignores.Run(t.Context(), r))
 }
 
 func TestExecEnvironment(t *testing.T) {

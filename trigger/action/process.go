@@ -190,6 +190,11 @@ func (p *process) openStdin() (*os.File, error) {
 	if len(p.stdin) == 0 {
 		return os.Open(os.DevNull)
 	}
+	if len(p.stdin) <= memoryStdin {
+		if f, err := memoryFile(p.stdin); err == nil {
+			return f, nil
+		} // an old kernel, or no room
+	}
 	return unlinkedFile(p.tempDir, p.stdin)
 }
 
