@@ -44,6 +44,8 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 			return nil
 		}
 		width = listWindow
+		// What comes while one batch is dealt with, the server tells: the watch looks again.
+		all := !windowed && c.batchOf(infos) == len(infos)
 		for len(infos) > 0 {
 			if c.interrupted() {
 				return nil
@@ -56,6 +58,9 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 				return err
 			}
 			infos = infos[n:]
+		}
+		if all {
+			return nil
 		}
 	}
 }

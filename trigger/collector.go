@@ -41,7 +41,6 @@ type collector struct {
 	feeds    []*feed
 	state    journal.MailboxState
 	settled  bool
-	selected selection
 	newest   newest                // known messages whose UIDs are looked at again after a connect
 	heldAt   uint32                // the UIDVALIDITY for which the mailbox is held, in this run
 	batch    int                   // messages a batch: halved when a fetch fails, so that the one to blame is found
@@ -58,9 +57,6 @@ type collector struct {
 	unread     []*job              // dead letters tried again whose mail is still to be fetched
 	adopted    []*job              // from the journal; resume queues them
 }
-
-// selection is what the server said of the mailbox when it was last selected.
-type selection struct{ uidValidity, uidNext uint32 }
 
 func newCollector(e *Engine, conn *connection.Config, key journal.MailboxKey) *collector {
 	c := &collector{
@@ -127,9 +123,8 @@ func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.
 // baseline of a mailbox or trigger seen for the first time.
 // selected says that the mailbox has just been selected.
 func (c *collector) settle(ctx context.Context, mb *connection.Mailbox, selected bool) error {
-	now := selection{mb.UIDValidity, mb.UIDNext}
-	if c.settled && now == c.selected && c.state.Held == "" && !selected {
-		return nil
+	if c.settled && !selected && c.state.Held == "" && mb.UIDValidity == c.state.UIDValidity {
+		return nil // without a SELECT no UID can have changed
 	}
 	if !c.settled {
 		if err := c.load(ctx, mb); err != nil {
@@ -160,6 +155,6 @@ func (c *collector) settle(ctx context.Context, mb *connection.Mailbox, selected
 			return err
 		}
 	}
-	c.settled, c.selected = true, now
+	c.settled = true
 	return nil
 }

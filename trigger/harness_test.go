@@ -95,7 +95,12 @@ const alice = "alice"
 
 func newWorld(t *testing.T, triggers ...*Config) *world {
 	t.Helper()
-	srv, err := connectiontest.NewServer(connectiontest.Options{})
+	return newWorldOn(t, connectiontest.Options{}, triggers...)
+}
+
+func newWorldOn(t *testing.T, o connectiontest.Options, triggers ...*Config) *world {
+	t.Helper()
+	srv, err := connectiontest.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}

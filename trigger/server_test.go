@@ -4,9 +4,12 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"mailtrigger/connection/connectiontest"
 	"mailtrigger/trigger/action"
 	"mailtrigger/trigger/journal"
 )
@@ -196,4 +199,28 @@ func TestHold(t *testing.T) {
 		t.Errorf("not held: %+v", state)
 	}
 	equal(t, "fired", rec.subjects(), []string{"one"})
+}
+
+// Each round trip to the server is on the way from mail to action: a push takes one
+// to list what is new and one to fetch it, and nothing else.
+func TestPushTakesTwoFetches(t *testing.T) {
+	var fetches atomic.Int32
+	rec := newRecorder("rec")
+	w := newWorldOn(t, connectiontest.Options{Wire: func(fromServer bool, data []byte) {
+		if !fromServer {
+			fetches.Add(int32(strings.Count(string(data), " FETCH ")))
+		}
+	}}, newTrigger("t", rec))
+	w.conn.Session.RecheckInterval = w.conn.Session.IdleRefresh
+	w.start()
+	w.append("one")
+	rec.wait(t, 1)
+	w.quiet()
+	fetches.Store(0)
+	w.append("two")
+	rec.wait(t, 1)
+	w.quiet()
+	if n := fetches.Load(); n != 2 {
+		t.Errorf("%d times FETCH for one message", n)
+	}
 }
