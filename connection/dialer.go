@@ -57,6 +57,7 @@ type Dialer struct {
 	trace  Trace
 	parker *wire.Parker
 	rate   *rate.Limiter
+	starts admission
 	wrong  auth.Attempts
 	budget budget
 

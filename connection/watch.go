@@ -249,10 +249,10 @@ func (w *Watch) admit() {
 	}
 	wait := w.d.rate.Reserve().Delay()
 	w.status.next = time.Now().Add(wait)
-	w.timer = time.AfterFunc(wait, w.connect)
+	w.timer = time.AfterFunc(wait, func() { w.d.starts.enter(w.connect) })
 }
 
-// connect runs in the timer's goroutine: it connects, selects, and goes on to look.
+// connect runs in the timer's goroutine, or in one of its own: it connects, selects, and goes on to look.
 func (w *Watch) connect() {
 	w.mu.Lock()
 	w.timer = nil

@@ -49,6 +49,7 @@ func (c *call) runDaemon(ctx context.Context) int {
 	n := newNotifier(log)
 	n.ready(d.summary())
 	log.Info("mailtriggerd is running", "version", buildVersion().Version, "config", cfg.Path, "connections", len(cfg.Connections), "triggers", len(cfg.Triggers))
+	go giveBackMemory(ctx)
 	go n.keepUp(ctx, d.summary, d.moving)
 	err = d.run(ctx, hangups, n)
 	n.stopping() // said already where ctx has ended it
