@@ -43,6 +43,11 @@ func TestDaemonMetrics(t *testing.T) {
 	srv.Append(serviceUser, "INBOX", []byte("no mail at all\x00\xff\r\n"), nil, time.Now())
 	d.says(4, 30*time.Second, "dead letter")
 	text := scrapeService(t, d)
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); text = scrapeService(t, d) {
+		if strings.Contains(text, `queue_length{trigger="invoices"} 0`) && strings.Contains(text, `dead_letters{trigger="invoices"} 4`) {
+			break // what the log says is counted a moment later
+		}
+	}
 	names := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE mailtriggerd_(\S+) `).FindAllStringSubmatch(text, -1) {
 		names[m[1]] = true
