@@ -312,6 +312,9 @@ func attempts(by map[string]uint64) string {
 
 // notes are what else there is to say of a trigger.
 func notes(t TriggerStatus) (all []string) {
+	if t.Backlog > 0 {
+		all = append(all, "backlog: "+count(t.Backlog, "message", "messages")+" still to be read")
+	}
 	if t.Retrying > 0 {
 		all = append(all, number(t.Retrying)+" waiting for another attempt")
 	}

@@ -92,6 +92,7 @@ func (c *collector) batchOf(infos []connection.Info) int {
 // collectBacklog brings a batch of the mail that was there before to the triggers
 // that asked for it. It reports whether there is more.
 func (c *collector) collectBacklog(ctx context.Context, mb *connection.Mailbox) (more bool, err error) {
+	c.tellBacklog()
 	first, last, ok := c.nextBacklog()
 	if !ok {
 		return false, nil
@@ -114,6 +115,7 @@ func (c *collector) collectBacklog(ctx context.Context, mb *connection.Mailbox) 
 		if infos = infos[n:]; len(infos) == 0 {
 			return true, c.passBacklog(last)
 		}
+		c.tellBacklog()
 		if err := c.collectNew(ctx, mb, wire.Wake{}); err != nil {
 			return false, err
 		}

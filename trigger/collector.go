@@ -47,6 +47,9 @@ type collector struct {
 	fails    map[uint32]fetchFails // of messages fetched alone
 	pipeline *journal.Commit       // the last batch sent to the journal
 
+	backlog     atomic.Pointer[map[string]uint64] // what triggers have still to read of the mail that was there; written by look
+	backlogTold time.Time                         // when the log was last told of it
+
 	mu         sync.Mutex // guards what follows
 	sources    []wantsOf
 	wants      []want              // of all sources, each trigger once

@@ -20,6 +20,7 @@ type TriggerStatus struct {
 	Until       time.Time `json:"until,omitzero"`  // when the first of those begins
 	Oldest      time.Time `json:"oldest,omitzero"` // when the oldest that is not put off was accepted
 	DeadLetters int       `json:"dead_letters"`    // what failed for good
+	Backlog     uint64    `json:"backlog"`         // UIDs of mail from before the trigger, still to be read: so many messages at most
 
 	Gates     []string  `json:"gates"`               // the keys that may keep matches from firing
 	Expired   bool      `json:"expired"`             // it does not fire any more
@@ -28,12 +29,12 @@ type TriggerStatus struct {
 
 // Triggers returns the status of every enabled trigger, in the order of the file.
 func (e *Engine) Triggers() []TriggerStatus {
-	dead := e.store.DeadCounts()
+	dead, backlog := e.store.DeadCounts(), e.backlogs()
 	runners := e.enabled()
 	out := make([]TriggerStatus, 0, len(runners))
 	for _, r := range runners {
 		s := r.status()
-		s.DeadLetters = dead[s.Name]
+		s.DeadLetters, s.Backlog = dead[s.Name], backlog[s.Name]
 		out = append(out, s)
 	}
 	return out

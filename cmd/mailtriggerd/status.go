@@ -128,6 +128,9 @@ func printTriggers(out *term.Terminal, triggers []metrics.TriggerStatus) {
 			dead.Style = term.Bad
 		}
 		t.Row(s.Name, s.Matches, ago(s.LastMatch), s.Queue, s.Retrying, ago(s.Oldest), dead, strings.Join(s.Actions, " "))
+		if s.Backlog > 0 {
+			t.Note(term.Plain, fmt.Sprintf("backlog: %d messages still to be read", s.Backlog))
+		}
 		for _, note := range firingNotes(s) {
 			t.Note(term.Plain, note)
 		}
