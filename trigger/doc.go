@@ -5,7 +5,7 @@
 //
 //	collector   one a mailbox. Its look is called by the mailbox's watch, from one
 //	            goroutine at a time: it lists what is new, fetches it in batches,
-//	            lets each trigger decide (rule, matcher), and hands jobs and cursors
+//	            lets each trigger decide (rule, package condition), and hands jobs and cursors
 //	            to the journal in one transaction.
 //	runner      one a trigger. It runs jobs' local actions, in order, each tried
 //	            again alone; a job that waits for a retry steps aside.

@@ -29,6 +29,9 @@ var forbiddenImports = []struct{ from, to, reason string }{
 	{"trigger/compose", "connection", "writing mail is not sending it"},
 	{"trigger/journal", "connection", "the journal is the ledger of any engine"},
 	{"trigger/journal", "trigger/message", "the journal keeps bytes, whatever they mean"},
+	{"trigger/condition", "trigger/journal", "judging a mail knows nothing of what is done with it"},
+	{"trigger/condition", "trigger/action", "judging a mail knows nothing of what is done with it"},
+	{"trigger/authres", "trigger/condition", "who an author is is a question of its own"},
 	{"metrics", "cmd", "nothing imports the program"},
 }
 
@@ -36,6 +39,7 @@ var forbiddenImports = []struct{ from, to, reason string }{
 var forbiddenLibraries = []struct{ library, only, reason string }{
 	{"github.com/BurntSushi/toml", "cmd/mailtriggerd/internal/config", "only the config package knows how configuration is written"},
 	{"github.com/prometheus/", "metrics", "only metrics knows how things are shown"},
+	{"github.com/expr-lang/", "trigger/condition", "only the conditions know how expressions are written"},
 	{"go.etcd.io/bbolt", "trigger/journal", "only the journal knows how it is stored"},
 	{"github.com/emersion/go-message/charset", "", "it sets a global for the whole process"},
 	{"golang.org/x/exp/slog", "", "its types fit no other library"},

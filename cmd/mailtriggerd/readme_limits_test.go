@@ -138,7 +138,7 @@ func TestReadmeLimits(t *testing.T) {
 		{"conditions in conditions", count1000(of("trigger/condition/check.go", "maxDepth"))},
 		{"text of an expression", binary(of("trigger/condition/expression.go", "maxExpression")), count1000(of("trigger/condition/expression.go", "maxNodes")) + " nodes"},
 		{"lists that an expression makes", count1000(of("trigger/condition/expression.go", "maxMemory")) + " items"},
-		{"time of an expression", fmt.Sprintf("%d seconds", of("trigger/condition/expression.go", "maxTime")/int64(time.Second))},
+		{"time of judging", fmt.Sprintf("%d seconds", of("trigger/condition/regexp.go", "maxTime")/int64(time.Second))},
 		{"field Authentication-Results", binary(of("trigger/authres/parse.go", "maxField")), count1000(of("trigger/authres/parse.go", "maxResults")) + " results"},
 		{"named group", binary(of("trigger/condition/sight.go", "maxGroup"))},
 		{"text to search for", count1000(of("metrics/query.go", "maxSearch")) + " bytes"},

@@ -1,8 +1,9 @@
 package condition
 
 import (
-	"fmt"
 	"reflect"
+	"regexp"
+	"strings"
 	"time"
 
 	"mailtrigger/trigger/message"
@@ -25,11 +26,17 @@ type environment struct {
 
 	Header func(name string) string `expr:"header"` // the first field of that name, "" if there is none
 	Now    func() time.Time         `expr:"now"`
-	Clock  func() (bool, error)     `expr:"__clock"`
+
+	// What an expression is made to call, so that it ends in time.
+	Clock func() (bool, error)                     `expr:"__clock"`
+	Match func(text, pattern string) (bool, error) `expr:"__match"`
 }
 
-// clockName is the name of the function that ends an expression that takes too long.
-const clockName = "__clock"
+// The names of what only the inspector calls.
+const (
+	clockName = "__clock"
+	matchName = "__match"
+)
 
 // messageKeys is the event's message.
 type messageKeys struct {
@@ -91,16 +98,15 @@ var keys = map[string][]string{
 
 func namesOf(t reflect.Type) (list []string) {
 	for i := range t.NumField() {
-		if name := t.Field(i).Tag.Get("expr"); name != clockName {
+		if name := t.Field(i).Tag.Get("expr"); !strings.HasPrefix(name, "__") {
 			list = append(list, name)
 		}
 	}
 	return list
 }
 
-func newEnvironment(m *Mail) environment {
-	msg := m.Message
-	deadline := time.Now().Add(maxTime)
+func newEnvironment(s *sight, patterns map[string]*regexp.Regexp) environment {
+	m, msg := s.Mail, s.Message
 	e := environment{
 		ID: m.ID, Kind: string(m.Kind), Trigger: m.Trigger, Connection: m.Connection, Mailbox: m.Mailbox,
 		UIDValidity: int(m.UIDValidity), UID: int(m.UID), Received: m.Received,
@@ -113,10 +119,18 @@ func newEnvironment(m *Mail) environment {
 		Header: msg.Get,
 		Now:    func() time.Time { return m.Now },
 		Clock: func() (bool, error) {
-			if time.Now().After(deadline) {
+			if time.Now().After(s.deadline) {
 				return false, errTime
 			}
 			return true, nil
+		},
+		Match: func(text, pattern string) (bool, error) {
+			late := s.late
+			matched := s.match(patterns[pattern], text)
+			if s.late > late {
+				return false, errTime
+			}
+			return matched, nil
 		},
 	}
 	for _, h := range msg.Headers {
@@ -128,8 +142,6 @@ func newEnvironment(m *Mail) environment {
 	}
 	return e
 }
-
-var errTime = fmt.Errorf("it takes longer than %s for this message", maxTime)
 
 func addressesOf(list []message.Address) []addressKeys {
 	out := make([]addressKeys, 0, len(list))

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -19,10 +18,9 @@ import (
 
 // The limits of an expression.
 const (
-	maxExpression = 16 << 10        // bytes of its text
-	maxNodes      = 1000            // of its syntax tree
-	maxMemory     = 1_000_000       // items of lists that it makes, as expr's virtual machine counts them
-	maxTime       = 2 * time.Second // of judging one message
+	maxExpression = 16 << 10  // bytes of its text
+	maxNodes      = 1000      // of its syntax tree
+	maxMemory     = 1_000_000 // items of lists that it makes, as expr's virtual machine counts them
 )
 
 // functions are those of expr-lang that an expression may call. Those that build
@@ -40,12 +38,13 @@ func Functions() []string {
 
 // An expression is what tables cannot say, in the language of expr-lang, over
 // the event. Its time is bounded: a list is gone through only once (no predicate
-// in a predicate), the pattern of matches is fixed, and at each item of a list
-// the clock is looked at.
+// in a predicate), and the clock is looked at for each item of a list, and in the
+// middle of matching a text.
 type expression struct {
-	source  string
-	program *vm.Program
-	body    bool // it looks at what only the body tells
+	source   string
+	program  *vm.Program
+	patterns map[string]*regexp.Regexp // of matches, by their text
+	body     bool                      // it looks at what only the body tells
 }
 
 // compileExpression checks the types, too. Errors say where in the expression the mistake is.
@@ -53,7 +52,7 @@ func compileExpression(source string) (*expression, error) {
 	if len(source) > maxExpression {
 		return nil, fmt.Errorf("has %d bytes; at most %d are read", len(source), maxExpression)
 	}
-	look := &inspector{}
+	look := &inspector{patterns: make(map[string]*regexp.Regexp)}
 	options := []expr.Option{
 		expr.Env(environment{}), expr.AsBool(), expr.WarnOnAny(), expr.MaxNodes(maxNodes),
 		expr.DisableAllBuiltins(), expr.Patch(look),
@@ -68,7 +67,7 @@ func compileExpression(source string) (*expression, error) {
 	case err != nil:
 		return nil, where(source, err)
 	}
-	return &expression{source, program, look.needsBody()}, nil
+	return &expression{source, program, look.patterns, look.needsBody()}, nil
 }
 
 // where words an error of expr-lang for the config: on one line, with the place.
@@ -117,9 +116,10 @@ func meant(word string, known []string) string {
 // An inspector looks at a syntax tree once its types are known, refuses what has
 // no bound, and puts a look at the clock before each round of a predicate.
 type inspector struct {
-	problem *file.Error
-	body    bool
-	loose   int // uses of the message as a whole, and not by one of its keys
+	problem  *file.Error
+	patterns map[string]*regexp.Regexp
+	body     bool
+	loose    int // uses of the message as a whole, and not by one of its keys
 }
 
 // Visit implements ast.Visitor; what is within a node has been visited before it.
@@ -143,8 +143,8 @@ func (i *inspector) Visit(n *ast.Node) {
 		clock := &ast.CallNode{Callee: &ast.IdentifierNode{Value: clockName}}
 		node.Node = &ast.SequenceNode{Nodes: []ast.Node{clock, node.Node}}
 	case *ast.BinaryNode:
-		if _, fixed := node.Right.(*ast.StringNode); node.Operator == "matches" && !fixed {
-			i.refuse(node, "the pattern of matches must be a text that is written out")
+		if node.Operator == "matches" {
+			i.matches(n, node)
 		}
 	case *ast.MemberNode:
 		key, fixed := node.Property.(*ast.StringNode)
@@ -156,6 +156,22 @@ func (i *inspector) Visit(n *ast.Node) {
 			i.body = true // it may be the message
 		}
 	}
+}
+
+// matches puts a function that ends in time in place of the operator.
+func (i *inspector) matches(n *ast.Node, node *ast.BinaryNode) {
+	pattern, fixed := node.Right.(*ast.StringNode)
+	if !fixed {
+		i.refuse(node, "the pattern of matches must be a text that is written out")
+		return
+	}
+	re, err := regexp.Compile(pattern.Value)
+	if err != nil {
+		i.refuse(pattern, err.Error())
+		return
+	}
+	i.patterns[pattern.Value] = re
+	ast.Patch(n, &ast.CallNode{Callee: &ast.IdentifierNode{Value: matchName}, Arguments: []ast.Node{node.Left, pattern}})
 }
 
 // needsBody reports whether what the tree looks at needs the message's body.
@@ -183,7 +199,7 @@ func (x *expression) judge(s *sight) (Truth, error) {
 		return Unknown, nil
 	}
 	machine := vm.VM{MemoryBudget: maxMemory}
-	result, err := machine.Run(x.program, newEnvironment(s.Mail))
+	result, err := machine.Run(x.program, newEnvironment(s, x.patterns))
 	if err != nil {
 		return Unknown, fmt.Errorf("the expression could not be worked out: %w", where(x.source, err))
 	}

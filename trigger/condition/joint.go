@@ -37,7 +37,11 @@ func (j *joint) judge(s *sight) Truth {
 	if !s.Whole {
 		return Unknown
 	}
+	late := s.late
 	_, most := j.best(s)
+	if s.late > late {
+		return Unknown
+	}
 	return truthOf(most == len(j.tests))
 }
 

@@ -55,7 +55,8 @@ type Judgement struct {
 	// Groups are the named groups of the conditions by regular expression that
 	// made it Yes; nil for none.
 	Groups map[string]string
-	// Err says that the expression could not be worked out. Another try gives the same.
+	// Err says that the expression could not be worked out, or that judging took too
+	// long. Another try gives the same.
 	Err error
 }
 
@@ -93,6 +94,9 @@ func (m *Matcher) Judge(mail *Mail) Judgement { return m.judge(newSight(mail)) }
 
 func (m *Matcher) judge(s *sight) Judgement {
 	truth := m.conditions.judge(s)
+	if truth == Unknown && s.late > 0 {
+		return Judgement{Err: fmt.Errorf("the conditions could not be judged: %w; a simpler regular expression may do", errTime)}
+	}
 	if m.expression != nil && truth != No {
 		holds, err := m.expression.judge(s)
 		if err != nil {

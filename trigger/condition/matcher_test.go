@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // cond makes a condition of its operator and values.
@@ -496,5 +497,54 @@ func TestExplain(t *testing.T) {
 	}
 	if n := len(verdicts[1].Got[0]); n > maxGot+len("…") {
 		t.Errorf("%d bytes of the body are shown", n)
+	}
+}
+
+// A regular expression that takes too long has a defined end, and what is known
+// without it still counts.
+func TestTime(t *testing.T) {
+	slow, no := cond("body", "matches", `(?P<x>(?:[ab]?){400})zz`), cond("subject", "is", "x")
+	for _, c := range []struct {
+		match string
+		list  []Condition
+		want  Truth // Unknown: an error
+	}{
+		{"all", []Condition{slow}, Unknown},
+		{"none", []Condition{slow}, Unknown},
+		{"all", []Condition{slow, no}, No},
+		{"any", []Condition{slow, {None: []Condition{no}}}, Yes},
+		{"all", []Condition{cond("body", "not_matches", `(?:[ab]?){400}zz`)}, Unknown},
+		{"all", []Condition{cond("attachment-name", "glob", "*"), slow}, No},
+	} {
+		m, err := Compile(Rule{Match: c.match, Conditions: c.list})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newSight(mailOf("Subject: y\n\n"+strings.Repeat("ab", 1<<20), true))
+		s.deadline = time.Now().Add(50 * time.Millisecond)
+		begin := time.Now()
+		got := m.judge(s)
+		if took := time.Since(begin); got.Truth != c.want || (got.Err != nil) != (c.want == Unknown) || took > 10*time.Second {
+			t.Errorf("%s %+v: %+v in %s; want %s", c.match, c.list, got, took, c.want)
+		}
+	}
+}
+
+// A long text is matched as a short one is, with the same groups.
+func TestLongText(t *testing.T) {
+	for _, c := range []struct {
+		pattern string
+		groups  string
+	}{
+		{`(?P<first>\pL+)\s(?P<second>z{3})(?P<none>q)?`, "map[first:ä none: second:zzz]"},
+		{`^x`, "map[]"}, {`\Ax.*(?P<a>ä)`, "map[a:ä]"}, {`zzz$`, "map[]"}, {`\bzzz\b`, "map[]"}, {`(?m)^y(?P<n>\d)$`, "map[n:1]"},
+	} {
+		r := Rule{Match: "all", Conditions: []Condition{cond("body", "matches", c.pattern)}}
+		for _, n := range []int{1, shortText} {
+			got := judge(t, r, mailOf("Content-Type: text/plain; charset=utf-8\n\n"+strings.Repeat("x", n)+"ä\ny1\nä zzz", true))
+			if got.Truth != Yes || got.Groups == nil && c.groups != "map[]" || fmt.Sprint(got.Groups) != c.groups {
+				t.Errorf("%s, %d bytes: %+v; want %s", c.pattern, n, got, c.groups)
+			}
+		}
 	}
 }

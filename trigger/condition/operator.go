@@ -16,7 +16,7 @@ import (
 
 // A comparison tests one value. One by regular expression gives named groups, too.
 type comparison struct {
-	holds  func(*value) bool
+	holds  func(*sight, *value) bool
 	groups *regexp.Regexp
 }
 
@@ -64,7 +64,7 @@ func compareText(operator, want string, caseSensitive bool) (comparison, error) 
 		prepared = fold(want)
 	}
 	anySpelling := func(holds func(string) bool) comparison {
-		return comparison{holds: func(v *value) bool { return slices.ContainsFunc(v.spellings(caseSensitive), holds) }}
+		return comparison{holds: func(_ *sight, v *value) bool { return slices.ContainsFunc(v.spellings(caseSensitive), holds) }}
 	}
 	switch operator {
 	case "is", "is_not":
@@ -80,15 +80,17 @@ func compareText(operator, want string, caseSensitive bool) (comparison, error) 
 		if err != nil {
 			return comparison{}, err
 		}
-		return comparison{holds: func(v *value) bool {
-			return slices.ContainsFunc(v.spellings(true), func(s string) bool { return re.MatchString(strings.TrimSpace(s)) })
+		return comparison{holds: func(s *sight, v *value) bool {
+			return slices.ContainsFunc(v.spellings(true), func(text string) bool { return s.match(re, strings.TrimSpace(text)) })
 		}}, nil
 	}
 	re, err := compileRegexp(want, caseSensitive)
 	if err != nil {
 		return comparison{}, err
 	}
-	return comparison{holds: func(v *value) bool { return slices.ContainsFunc(v.spellings(true), re.MatchString) }, groups: re}, nil
+	return comparison{groups: re, holds: func(s *sight, v *value) bool {
+		return slices.ContainsFunc(v.spellings(true), func(text string) bool { return s.match(re, text) })
+	}}, nil
 }
 
 func compileRegexp(want string, caseSensitive bool) (*regexp.Regexp, error) {
@@ -170,7 +172,7 @@ func compareWord(f *field, want string) (comparison, error) {
 		}
 		return comparison{}, fmt.Errorf("%s is %s, never %q%s", f.name, orList(known), want, hint)
 	}
-	return comparison{holds: func(v *value) bool { return v.show == want || slices.Contains(v.also, want) }}, nil
+	return comparison{holds: func(_ *sight, v *value) bool { return v.show == want || slices.Contains(v.also, want) }}, nil
 }
 
 func compareNumber(operator, want string, parse func(string) (int64, error)) (comparison, error) {
@@ -178,7 +180,7 @@ func compareNumber(operator, want string, parse func(string) (int64, error)) (co
 	if err != nil {
 		return comparison{}, err
 	}
-	return comparison{holds: func(v *value) bool { return ordered(operator, cmp.Compare(v.number, n)) }}, nil
+	return comparison{holds: func(_ *sight, v *value) bool { return ordered(operator, cmp.Compare(v.number, n)) }}, nil
 }
 
 func compareDate(operator, want string) (comparison, error) {
@@ -187,9 +189,9 @@ func compareDate(operator, want string) (comparison, error) {
 		return comparison{}, err
 	}
 	if operator == "is" || operator == "is_not" {
-		return comparison{holds: func(v *value) bool { return m.has(v.at) }}, nil
+		return comparison{holds: func(_ *sight, v *value) bool { return m.has(v.at) }}, nil
 	}
-	return comparison{holds: func(v *value) bool { return ordered(operator, v.at.Compare(m.at)) }}, nil
+	return comparison{holds: func(_ *sight, v *value) bool { return ordered(operator, v.at.Compare(m.at)) }}, nil
 }
 
 // ordered reports whether an operator holds where the value compares so with what is wanted.

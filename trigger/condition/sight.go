@@ -3,6 +3,7 @@ package condition
 import (
 	"regexp"
 	"strings"
+	"time"
 
 	"mailtrigger/trigger/message"
 )
@@ -16,6 +17,9 @@ type sight struct {
 	known map[look][]value
 	files []*message.Attachment // those that conditions see, once asked for
 	found []namedGroup
+
+	deadline time.Time
+	late     int // how often time was up in the middle of a text
 }
 
 // A look is a question for a field's values.
@@ -26,7 +30,7 @@ type look struct {
 
 type namedGroup struct{ name, text string }
 
-func newSight(m *Mail) *sight { return &sight{Mail: m} }
+func newSight(m *Mail) *sight { return &sight{Mail: m, deadline: time.Now().Add(maxTime)} }
 
 // values returns the values of a field, made comparable only once for a mail.
 func (s *sight) values(f *field, name string, alone bool) []value {
@@ -68,7 +72,7 @@ func (s *sight) attachments() []*message.Attachment {
 func (s *sight) capture(re *regexp.Regexp, v *value) {
 	names := re.SubexpNames()
 	for _, text := range v.spellings(true) {
-		found := re.FindStringSubmatch(text)
+		found := s.submatch(re, text)
 		if found == nil {
 			continue
 		}

@@ -39,11 +39,14 @@ func (t *test) judge(s *sight) Truth {
 	if t.field.body && !s.Whole {
 		return Unknown
 	}
-	values := t.values(s)
+	values, late := t.values(s), s.late
 	for i := range values {
 		if t.fits(s, &values[i]) {
 			return truthOf(!t.negative)
 		}
+	}
+	if s.late > late {
+		return Unknown // some value was not looked at to its end
 	}
 	return truthOf(t.negative)
 }
@@ -55,7 +58,7 @@ func (t *test) values(s *sight) []value {
 // fits reports whether the positive of the operator holds for a value.
 func (t *test) fits(s *sight, v *value) bool {
 	for _, c := range t.compare {
-		if c.holds(v) {
+		if c.holds(s, v) {
 			if c.groups != nil && !t.negative {
 				s.capture(c.groups, v)
 			}
