@@ -44,6 +44,7 @@ type settings struct {
 	root    string                   // the section: connection, trigger ...
 	table   string                   // as the config package names it
 	title   string                   // of the subsection
+	open    string                   // the quotes that end the text of several lines that we are in
 }
 
 var (
@@ -53,6 +54,10 @@ var (
 )
 
 func (s *settings) line(line, next string) {
+	if s.open != "" {
+		s.more(strings.TrimPrefix(line, "#"))
+		return
+	}
 	if m := settingTable.FindStringSubmatch(line); m != nil {
 		s.header(m[1], m[2], m[3], m[4], next)
 		return
@@ -114,6 +119,10 @@ func (s *settings) setting(key, rest string) {
 		s.section("TOP OF THE FILE")
 	}
 	value, comment := split(rest)
+	if value == `"""` || value == "'''" {
+		s.open = value
+		defer s.raw(".EX")
+	}
 	s.raw(".TP\n" + bold(key) + " = " + escape(value))
 	said := strings.Contains(strings.ToLower(strings.Join(s.pending, " ")+comment), "default")
 	s.write(s.text)
@@ -132,6 +141,18 @@ func (s *settings) setting(key, rest string) {
 		about += "; default " + strings.ReplaceAll(k.Default, "`", "")
 	}
 	s.text("(" + about + ")")
+}
+
+// more adds a line to a text of several lines.
+func (s *settings) more(line string) {
+	if line == "" {
+		line = " "
+	}
+	s.text(line)
+	if strings.HasSuffix(line, s.open) {
+		s.open = ""
+		s.raw(".EE")
+	}
 }
 
 // flush writes the pending comment as paragraphs of its own.
