@@ -18,7 +18,7 @@ type budget struct {
 
 type account struct {
 	open    int
-	changed chan struct{} // closed when one becomes free
+	changed chan struct{} // closed when one becomes free; nil while nobody waits
 }
 
 // acquire waits for a free connection, at most cfg.Timeout, and returns what
@@ -41,7 +41,7 @@ func (b *budget) acquire(ctx context.Context, cfg *Config, standing bool) (relea
 		}
 		a := b.accounts[key]
 		if a == nil {
-			a = &account{changed: make(chan struct{})}
+			a = &account{}
 			b.accounts[key] = a
 		}
 		if a.open < most {
@@ -49,6 +49,9 @@ func (b *budget) acquire(ctx context.Context, cfg *Config, standing bool) (relea
 			b.mu.Unlock()
 			var once sync.Once
 			return func() { once.Do(func() { b.release(key) }) }, nil
+		}
+		if a.changed == nil {
+			a.changed = make(chan struct{})
 		}
 		changed := a.changed
 		b.mu.Unlock()
@@ -69,8 +72,10 @@ func (b *budget) release(key [2]string) {
 	defer b.mu.Unlock()
 	a := b.accounts[key]
 	a.open--
-	close(a.changed)
-	a.changed = make(chan struct{})
+	if a.changed != nil {
+		close(a.changed)
+		a.changed = nil
+	}
 	if a.open == 0 {
 		delete(b.accounts, key)
 	}

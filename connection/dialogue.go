@@ -51,7 +51,7 @@ func (r *reply) err(stage string) *Error { return serverError(stage, r.kind, r.c
 func newDialogue(rw io.ReadWriter) *dialogue {
 	b := make([]byte, 4)
 	_, _ = rand.Read(b)
-	return &dialogue{w: rw, r: bufio.NewReaderSize(rw, 4096), prefix: hex.EncodeToString(b)}
+	return &dialogue{w: rw, r: bufio.NewReaderSize(rw, 512), prefix: hex.EncodeToString(b)}
 }
 
 var errLongLine = errors.New("the server sent a line of more than 64 KiB")

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -94,9 +95,12 @@ func (e *Encryption) normalize() {
 	}
 }
 
+// versionNoise takes out what spellings of a version differ by.
+var versionNoise = strings.NewReplacer(" ", "", "_", "", "-", "", "V", "", "v", "")
+
 // normalVersion makes "tls 1.2", "TLSv1.2" and "TLS12" to "TLS1.2", "TLS1" to "TLS1.0", "SSLv3.0" to "SSL3".
 func normalVersion(s string) string {
-	v := strings.ToUpper(strings.NewReplacer(" ", "", "_", "", "-", "", "V", "", "v", "").Replace(s))
+	v := strings.ToUpper(versionNoise.Replace(s))
 	switch digits, found := strings.CutPrefix(v, "TLS"); {
 	case found && digits == "1":
 		return "TLS1.0"
@@ -286,6 +290,35 @@ func (e *Encryption) TLSConfig(address string) (*tls.Config, error) {
 	return c, nil
 }
 
+// sharedTLSConfig is TLSConfig for sessions: alike ones share it, so that it must not
+// be changed.
+func (e *Encryption) sharedTLSConfig(address string) (*tls.Config, error) {
+	if e.ClientCertificateFile != "" {
+		return e.TLSConfig(address)
+	}
+	key := tlsKey{
+		address: address, name: e.ServerName, versions: strings.Join(e.Versions, " "), ciphers: e.Ciphers,
+		pins: strings.Join(e.PinSHA256, " "), skip: e.InsecureSkipVerify,
+	}
+	if e.CAFile != "" {
+		var err error
+		if key.roots, err = readRoots(e.CAFile); err != nil { // the file may have changed
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+	}
+	return tlsConfigs.get(key, func() (*tls.Config, error) { return e.TLSConfig(address) })
+}
+
+// tlsConfigs are those of the sessions there are.
+var tlsConfigs intern[tlsKey, tls.Config]
+
+// A tlsKey is all that a TLS configuration is made of, but for client certificates.
+type tlsKey struct {
+	address, name, versions, ciphers, pins string
+	skip                                   bool
+	roots                                  *x509.CertPool
+}
+
 // legacyCiphers returns the usual cipher suites and those with RSA key exchange,
 // which Go no longer offers by itself. RC4 stays out.
 func legacyCiphers() []uint16 {
@@ -300,6 +333,24 @@ func legacyCiphers() []uint16 {
 	}
 	return ids
 }
+
+// readRoots reads a ca_file. Who reads the same text gets the same pool.
+func readRoots(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return pools.get(sha256.Sum256(pem), func() (*x509.CertPool, error) {
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", file)
+		}
+		return roots, nil
+	})
+}
+
+// pools are the certificates in use, by the hash of their text.
+var pools intern[[sha256.Size]byte, x509.CertPool]
 
 // versionGapError: the handshake ended at a version between allowed ones.
 type versionGapError struct{ version uint16 }

@@ -42,7 +42,6 @@ type Watch struct {
 	cfg     *Config
 	mailbox string
 	look    LookFunc
-	log     *slog.Logger
 	ctx     context.Context // ends with Close by force, and with the Dialer
 	cancel  context.CancelCauseFunc
 	unbind  func() bool
@@ -96,7 +95,6 @@ type Status struct {
 func (d *Dialer) Watch(cfg *Config, mailbox string, look LookFunc) *Watch {
 	w := &Watch{
 		d: d, cfg: cfg, mailbox: mailbox, look: look,
-		log:   d.log.With("connection", cfg.Name, "mailbox", mailbox),
 		done:  make(chan struct{}),
 		state: StateConnecting, since: time.Now(),
 	}
@@ -107,6 +105,12 @@ func (d *Dialer) Watch(cfg *Config, mailbox string, look LookFunc) *Watch {
 	defer w.mu.Unlock()
 	w.connectAfter(0)
 	return w
+}
+
+// log returns the Watch's logger. Made when it is needed: kept, it would be the
+// largest part of a Watch that waits.
+func (w *Watch) log() *slog.Logger {
+	return w.d.log.With("connection", w.cfg.Name, "mailbox", w.mailbox)
 }
 
 // Wake asks for a look soon. Where one runs, another follows at once; where there
@@ -294,7 +298,7 @@ func (w *Watch) connect() {
 		level = slog.LevelDebug
 	}
 	w.mu.Unlock()
-	w.log.Log(context.Background(), level, "watching", "mode", mode, "messages", mb.Exists)
+	w.log().Log(context.Background(), level, "watching", "mode", mode, "messages", mb.Exists)
 	w.run(wire.Wake{Reason: wire.Rechecked, At: time.Now()})
 }
 
@@ -361,7 +365,7 @@ func (w *Watch) proven(at time.Time, roundTrip time.Duration) {
 		f(w.cfg.Name, roundTrip)
 	}
 	if w.flapping.Load() && at.Sub(time.Unix(0, w.upSince.Load())) >= healthy && w.flapping.CompareAndSwap(true, false) {
-		w.log.Info("the connection holds again")
+		w.log().Info("the connection holds again")
 	}
 }
 
@@ -450,7 +454,7 @@ func (w *Watch) lost(s *session, err error) {
 	case e.Permanent:
 		what = "cannot connect; this needs somebody to change something, and is tried again now and then"
 	}
-	w.log.Log(context.Background(), level, what, "stage", e.Stage, "err", e.short(),
+	w.log().Log(context.Background(), level, what, "stage", e.Stage, "err", e.short(),
 		"next", time.Until(w.status.next).Round(100*time.Millisecond), "attempt", w.retry.attempt)
 }
 

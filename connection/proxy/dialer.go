@@ -29,6 +29,9 @@ func Direct() *net.Dialer {
 	return &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}}
 }
 
+// direct is the one that all connections share.
+var direct = Direct()
+
 // Dialer returns a dialer through the proxy; forward, or Direct if it is nil,
 // reaches the proxy itself. Type "none" returns forward. The password is read
 // anew at each dial.
@@ -43,7 +46,7 @@ func (c *Config) Dialer(forward ContextDialer) (ContextDialer, error) {
 	cfg := *c
 	cfg.SetDefaults()
 	if forward == nil {
-		forward = Direct()
+		forward = direct
 	}
 	if cfg.Type == "none" {
 		return forward, nil

@@ -156,6 +156,7 @@ func (l *Link) settle() {
 	}
 	l.scan.numbers = nil
 	l.scan.shrink()
+	freeTLSBuffers(l.conn)
 }
 
 func (l *Link) setParked(p *Parked) {

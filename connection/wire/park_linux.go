@@ -226,6 +226,7 @@ func (e *epoll) settle(p *Parked) {
 		return
 	}
 	p.link.scan.shrink()
+	freeTLSBuffers(p.link.conn)
 	e.time(p)
 }
 
