@@ -1,5 +1,5 @@
 // Package connection keeps sessions with IMAP servers: through proxies and TLS,
-// for ever, and cheaply.
+// for ever, and cheaply. By the same ways it sends mail to SMTP servers.
 //
 // A [Config] says how to reach an account; it is the table [connection.NAME] of the
 // daemon's configuration and can be filled in by hand as well. A [Dialer] makes
@@ -21,7 +21,9 @@
 //
 // [Dialer.Watch] keeps a session in one mailbox and calls a function whenever there
 // may be something new. [Dialer.Do] is for a single errand. [Dialer.Check] tries a
-// connection step by step and says what is wrong.
+// connection step by step and says what is wrong. [Dialer.SendMail] and
+// [Dialer.CheckSMTP] are for servers that take mail, whose table is [SMTP]; package
+// smtp speaks with them.
 //
 // # What a session is made of
 //

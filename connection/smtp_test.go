@@ -220,6 +220,51 @@ func TestRigWrongLogins(t *testing.T) {
 	}
 }
 
+// All of a connect, whatever the server does, ends within the timeout, and says in
+// which stage.
+func TestSMTPDeadline(t *testing.T) {
+	for _, test := range []struct {
+		name, stage string
+		password    bool
+		play        func(c *connectiontest.Player)
+	}{
+		{"silent", connection.StageGreeting, false, func(c *connectiontest.Player) { c.Line() }},
+		{"silent at EHLO", connection.StageCapabilities, false, func(c *connectiontest.Player) { c.Send("220 hi"); c.Line(); c.Line() }},
+		{"silent at AUTH", connection.StageLogin, true, func(c *connectiontest.Player) {
+			c.Send("220 hi")
+			c.Line()
+			c.Send("250-me", "250 AUTH PLAIN")
+			c.Line()
+			c.Line()
+		}},
+		{"greets for ever", connection.StageGreeting, false, func(c *connectiontest.Player) {
+			for range 50 {
+				c.Send("220-wait")
+				time.Sleep(100 * time.Millisecond)
+			}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			script := newScript(t, func(_ int, c *connectiontest.Player) { test.play(c) })
+			s := &connection.SMTP{Name: "out", Address: script.Config().Address, Port: script.Config().Port, Timeout: setting.Duration(time.Second)}
+			s.Encryption.Protocol = "none"
+			if test.password {
+				s.Authentication.Username, s.Authentication.Password.Literal = "alice", setting.NewSecret("canary")
+			}
+			began := time.Now()
+			_, err := newDialer(t, connection.DialerOptions{}).SendMail(t.Context(), validSMTP(t, s), note("x", "a@example.com"))
+			var e *connection.Error
+			if !errors.As(err, &e) || e.Stage != test.stage || e.SMTP != "out" || !strings.Contains(err.Error(), "no answer within 1s") || strings.Contains(err.Error(), "canary") {
+				t.Errorf("err %v; want one of stage %s", err, test.stage)
+			}
+			if took := time.Since(began); took < 900*time.Millisecond || took > 4*time.Second {
+				t.Errorf("took %s", took)
+			}
+		})
+	}
+}
+
 // No more sessions at once than the limit, and a wait for one ends with ctx.
 func TestSMTPSessions(t *testing.T) {
 	began := make(chan struct{}, 100)

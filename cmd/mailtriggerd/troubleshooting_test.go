@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -239,6 +240,27 @@ var symptoms = map[string]func(t *testing.T) *patient{
 		p.says(2, 20*time.Second, "watching from now on")
 		rigtest.Run(t, "deliver", "-u", "u16", "-S", "Invoice")
 		p.says(2, 20*time.Second, "action failed")
+		return p
+	},
+	"Mail is not sent": func(t *testing.T) *patient {
+		table := func(name, password string) string {
+			return fmt.Sprintf("[smtp.%s]\naddress = \"127.0.0.1\"\nport = %s\nfrom = \"robot@example.com\"\nauthentication = {username = \"alice\", password = %q}\nencryption = {ca_file = %q}\n",
+				name, rigtest.Setting(t, "RIG_SUBMISSION_SMTP"), password, rigtest.Setting(t, "RIG_CA"))
+		}
+		action := func(kind, smtp, keys string) string {
+			return fmt.Sprintf("[trigger.%s]\nconnection = \"work\"\n[[trigger.%[1]s.action]]\ntype = %[1]q\nsmtp = %q\n%s\n", kind, smtp, keys)
+		}
+		actions := action("mail", "wrong", `to = "a@example.com"`) + action("forward", "out", `to = "refused@example.com"`) + action("reply", "out", `body = "Thanks."`)
+		p := on(t, account(t, "main", "u18", "")+table("wrong", "wrong")+table("out", "alice-pw")+actions)
+		p.start()
+		p.says(3, 20*time.Second, "watching from now on")
+		rigtest.Run(t, "deliver", "-u", "u18", "-S", "Invoice", "-H", "Auto-Submitted: auto-generated")
+		p.says(1, 20*time.Second, "action failed, will be tried again")
+		p.says(1, 20*time.Second, "action failed for good")
+		p.says(1, 20*time.Second, "not sent: ")
+		p.terminate()
+		p.write("config.toml", rigHead+account(t, "main", "u18", "")+table("out", "wrong"))
+		p.call("--test-connection", "smtp.out")
 		return p
 	},
 	"A large mail does not fire": func(t *testing.T) *patient {
