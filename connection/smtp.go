@@ -282,6 +282,10 @@ func (c *smtpConnector) tryLogin(ctx context.Context, login *auth.Login) *Error 
 		c.d.wrong.Succeeded(host, user, now)
 		return nil
 	}
+	if isTimeout(err) || hungUp(err) { // no verdict
+		c.d.wrong.Abandoned(host, user, now)
+		return c.cfg.explainSMTP(StageLogin, err)
+	}
 	e := explainAuth(c.shared.auth.Failed(login, err))
 	if e.refused {
 		c.d.wrong.Failed(host, user, now)
@@ -321,13 +325,18 @@ func (c *Config) explainSMTP(stage string, err error) *Error {
 		if stage == StageGreeting {
 			e.Hint = silentHint(c)
 		}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case hungUp(err):
 		e.Text, e.Hint = "the server closed the connection without a word", brokenHint
 		if stage == StageGreeting {
 			e.Hint = silentHint(c)
 		}
 	}
 	return e
+}
+
+// hungUp reports whether the other side has ended the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // explainSTARTTLS makes an *Error of what StartTLS returned before the handshake.
