@@ -253,7 +253,7 @@ func TestForward(t *testing.T) {
 	r, post := posted(t, original)
 	wantDone(t, a.Run(t.Context(), r))
 	m := post.last(t)
-	if m.Subject != "Fwd: Grüße" || m.from != "robot@example.com" || m.From[0].Address != "robot@example.com" || m.Get("In-Reply-To") != "" {
+	if m.Subject != "Fwd: Grüße" || m.from != "robot@example.com" || m.From[0].Address != "robot@example.com" || m.Get("In-Reply-To") != "" || len(m.ReplyTo) != 1 || m.ReplyTo[0].Address != "hans@x.example" {
 		t.Errorf("header:\n%s", m.raw)
 	}
 	for _, want := range []string{"For <you>.\n\n-------- Forwarded", "Subject: Grüße\n", "From: Hans <hans@x.example>\n", "Hällo & du"} {
@@ -297,6 +297,15 @@ func TestReply(t *testing.T) {
 	if m.from != "" || !slices.Equal(m.to, []string{"office@x.example"}) || m.Subject != "Re: order" || m.Get("In-Reply-To") != "<1@x>" ||
 		m.Get("References") != "<0@x> <1@x>" || m.Get("Auto-Submitted") != "auto-replied" || m.Text != "Thanks.\n\n> one\n> two\n" {
 		t.Errorf("from %q to %v:\n%s", m.from, m.to, m.raw)
+	}
+}
+
+func TestReplyRefused(t *testing.T) {
+	a := sender(t, &Reply{Envelope: Envelope{SMTP: "out", Body: "Thanks."}})
+	r, post := posted(t, mail("From: a@x.example", "", "hello"))
+	post.err = &smtp.Error{Command: "MAIL", Code: 550, Text: "who?"}
+	if result := a.Run(t.Context(), r); result.Outcome != Dead || !strings.Contains(result.Err.Error(), "empty return path") {
+		t.Errorf("%+v", result)
 	}
 }
 

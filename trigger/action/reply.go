@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -111,30 +112,17 @@ func (a *Reply) write(ctx context.Context, r *Run) (*outgoing, error) {
 // answer addresses the answer: to those named by the key to, else to the sender.
 func (a *Reply) answer(ctx context.Context, r *Run, o *outgoing) error {
 	if len(a.To) == 0 {
-		m := r.Event.Message
-		senders := m.ReplyTo
-		if len(senders) == 0 {
-			senders = m.From
+		to := senders(r.Event.Message)
+		switch {
+		case len(to) == 0:
+			o.skip = "the message does not say who sent it, by an address that mail can go to"
+		case slices.ContainsFunc(to, func(m mailbox) bool { return sameAddress(m.path, o.sender.path) }):
+			o.skip = "the sender is the one who would answer"
 		}
-		for _, s := range senders[:min(len(senders), maxAnswered)] {
-			if s.Address == "" {
-				continue
-			}
-			to, err := newMailbox(s.Name, s.Address)
-			if err != nil {
-				o.skip = fmt.Sprintf("the sender's address is none that mail can go to: %v", err)
-				return nil
-			}
-			if sameAddress(to.path, o.sender.path) {
-				o.skip = "the sender is the one who would answer"
-				return nil
-			}
-			o.add([]mailbox{to}, &o.letter.To)
-		}
-		if len(o.recipients) == 0 {
-			o.skip = "the message does not say who sent it"
+		if o.skip != "" {
 			return nil
 		}
+		o.add(to, &o.letter.To)
 	}
 	return a.address(ctx, r.Event, o)
 }
@@ -142,6 +130,21 @@ func (a *Reply) answer(ctx context.Context, r *Run, o *outgoing) error {
 // maxAnswered is how many senders of one message are answered: who writes "Reply-To" with
 // many addresses wants us to write to others.
 const maxAnswered = 3
+
+// senders returns who is to get an answer to a message: Reply-To, else From (RFC 5322,
+// section 3.6.2). What is no address is left out.
+func senders(m *message.Message) (found []mailbox) {
+	list := m.ReplyTo
+	if len(list) == 0 {
+		list = m.From
+	}
+	for _, a := range list[:min(len(list), maxAnswered)] {
+		if to, err := newMailbox(a.Name, a.Address); err == nil {
+			found = append(found, to)
+		}
+	}
+	return found
+}
 
 // The limits of answers.
 const (

@@ -20,11 +20,11 @@ type Mailer interface {
 	SendMail(ctx context.Context, s *connection.SMTP, m *smtp.Mail) (*smtp.Receipt, error)
 }
 
-// write makes what is to be sent for an event.
-type write func(ctx context.Context, r *Run) (*outgoing, error)
+// A writer makes what is to be sent for an event.
+type writer func(ctx context.Context, r *Run) (*outgoing, error)
 
 // run makes the mail and sends it.
-func (e *Envelope) run(ctx context.Context, r *Run, w write) Result {
+func (e *Envelope) run(ctx context.Context, r *Run, w writer) Result {
 	o, err := w(ctx, r)
 	if err != nil {
 		return unmade(ctx, err)
@@ -35,7 +35,7 @@ func (e *Envelope) run(ctx context.Context, r *Run, w write) Result {
 	return e.send(ctx, r, o)
 }
 
-func (e *Envelope) describe(r *Run, w write) (string, error) {
+func (e *Envelope) describe(r *Run, w writer) (string, error) {
 	o, err := w(context.Background(), r)
 	if err != nil {
 		return "", err
@@ -71,7 +71,7 @@ func (e *Envelope) send(ctx context.Context, r *Run, o *outgoing) Result {
 	}
 	receipt, err := r.Env.Mailer.SendMail(ctx, e.Table, mail)
 	if err != nil {
-		result := e.failed(err)
+		result := e.failed(o, err)
 		result.Note = r.Note
 		return result
 	}
@@ -99,7 +99,7 @@ func (e *Envelope) send(ctx context.Context, r *Run, o *outgoing) Result {
 }
 
 // failed is the result of a mail that nobody has got.
-func (e *Envelope) failed(err error) Result {
+func (e *Envelope) failed(o *outgoing, err error) Result {
 	var before *connection.Error
 	if errors.As(err, &before) {
 		result := retry(before)
@@ -114,7 +114,11 @@ func (e *Envelope) failed(err error) Result {
 			result.Err = fmt.Errorf("%w; the server wants a login: give the smtp table an authentication table", result.Err)
 		case said.Permanent():
 			result.Outcome = Dead
-			if said.Command == "MAIL" && said.Code != 0 {
+			switch {
+			case said.Command != "MAIL" || said.Code == 0 || said.Code == 552: // 552: too large
+			case o.returnPath == "":
+				result.Err = fmt.Errorf("%w; the server does not take the empty return path that an answer has (RFC 3834): use another server, or mail", result.Err)
+			default:
 				result.Err = fmt.Errorf("%w; the server does not take the sender: see from", result.Err)
 			}
 		case said.Unsure:

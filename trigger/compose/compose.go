@@ -34,6 +34,7 @@ type Letter struct {
 	Date      time.Time
 	From      message.Address
 	To, Cc    []message.Address
+	ReplyTo   []message.Address
 	Subject   string
 	Auto      string // Auto-Submitted (RFC 3834, section 5)
 	Loops     []string
@@ -83,6 +84,7 @@ func (l *Letter) header(text func(string) string, address func(message.Address) 
 		{"From", address(l.From)},
 		{"To", addresses(l.To)},
 		{"Cc", addresses(l.Cc)},
+		{"Reply-To", addresses(l.ReplyTo)},
 		{"Message-ID", l.MessageID()},
 	}
 	if ids := messageIDs(l.InReplyTo, 1); len(ids) > 0 {
