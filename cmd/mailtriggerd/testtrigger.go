@@ -70,14 +70,13 @@ func (c *call) mailToTest(ctx context.Context, cfg *config.Config, t *trigger.Co
 	err = d.Do(ctx, conn, mailbox, func(ctx context.Context, mb *connection.Mailbox) error {
 		uid := uint32(c.uid)
 		if uid == 0 {
-			infos, err := mb.List(ctx, 0)
-			if err != nil {
+			var err error
+			if uid, err = newest(ctx, mb); err != nil {
 				return err
 			}
-			if len(infos) == 0 {
+			if uid == 0 {
 				return fmt.Errorf("mailbox %s is empty; name a file with --message", mailbox)
 			}
-			uid = infos[len(infos)-1].UID
 		}
 		return mb.Fetch(ctx, []uint32{uid}, func(b connection.Body) error {
 			mail = &trigger.Mail{Info: b.Info, Raw: b.Raw, Mailbox: mailbox, UIDValidity: mb.UIDValidity}
@@ -88,6 +87,31 @@ func (c *call) mailToTest(ctx context.Context, cfg *config.Config, t *trigger.Co
 		err = fmt.Errorf("mailbox %s has no message with UID %d", mailbox, c.uid)
 	}
 	return mail, err
+}
+
+// newest returns the highest UID of a mailbox, 0 if it is empty. It looks from the
+// end on, since a mailbox may have a million messages.
+func newest(ctx context.Context, mb *connection.Mailbox) (uint32, error) {
+	after := uint32(0)
+	if mb.UIDNext > 0 {
+		for last, width := mb.UIDNext-1, uint32(100); last > 0; width *= 10 {
+			after = last - min(last, width)
+			infos, err := mb.ListRange(ctx, after+1, last)
+			if err != nil {
+				return 0, err
+			}
+			if len(infos) > 0 {
+				return infos[len(infos)-1].UID, nil
+			}
+			last = after
+		}
+		after = mb.UIDNext - 1 // what came meanwhile
+	}
+	infos, err := mb.List(ctx, after)
+	if err != nil || len(infos) == 0 {
+		return 0, err
+	}
+	return infos[len(infos)-1].UID, nil
 }
 
 // firstMailbox returns a mailbox of the trigger; INBOX if it has patterns only.
