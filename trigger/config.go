@@ -43,6 +43,10 @@ func (c *Config) conditions() condition.Rule {
 	return condition.Rule{Conditions: c.Conditions, Match: c.Match, Expression: c.Expression}
 }
 
+// AsksAuthenticated reports whether anything that the trigger asks depends on who
+// is authenticated.
+func (c *Config) AsksAuthenticated() bool { return c.conditions().Uses("authenticated") }
+
 // Retry is the table [trigger.NAME.retry].
 type Retry struct {
 	First       setting.Duration `toml:"first"`

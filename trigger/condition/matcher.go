@@ -2,6 +2,8 @@ package condition
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"mailtrigger/trigger/event"
@@ -65,6 +67,18 @@ type Rule struct {
 	Conditions []Condition
 	Match      string // all, any or none
 	Expression string // must hold besides, whatever Match is; "" for none
+}
+
+// Uses reports whether a condition of the rule, however deep, is about a field, or
+// its expression names it.
+func (r Rule) Uses(field string) bool {
+	var uses func(list []Condition) bool
+	uses = func(list []Condition) bool {
+		return slices.ContainsFunc(list, func(c Condition) bool {
+			return c.Field == field || uses(c.Any) || uses(c.All) || uses(c.None)
+		})
+	}
+	return uses(r.Conditions) || strings.Contains(r.Expression, field)
 }
 
 // A Matcher is a compiled Rule. It is safe for concurrent use.

@@ -306,3 +306,26 @@ func TestMissingFile(t *testing.T) {
 		t.Error(problems)
 	}
 }
+
+// Who asks for authenticated senders and says not whom to believe gets none, and is told.
+func TestWarnsOfNobodyAuthenticated(t *testing.T) {
+	const trigger = "[trigger.t]\nconnection = \"work\"\naction = [{type = \"delete\"}]\n"
+	for _, test := range []struct {
+		asks, connection string
+		warns            bool
+	}{
+		{"condition = [{any = [{all = [{field = \"authenticated\", is = true}]}]}]\n", "", true},
+		{"expression = \"message.authenticated\"\n", "", true},
+		{"expression = \"message.authenticated\"\n", "authserv_id = \"mx.example.com\"\n", false},
+		{"condition = [{field = \"from\", is = \"authenticated\"}]\n", "", false},
+	} {
+		c, problems := Load(writeFile(t, t.TempDir(), "[connection.work]\naddress = \"imap.example.com\"\n"+test.connection+
+			"authentication = {username = \"ops\", password_env = \"PW\"}\n"+trigger+test.asks), Options{})
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		if warned := len(c.Warnings) == 1 && strings.Contains(c.Warnings[0].Text, "connection.work.authserv_id is not set"); warned != test.warns || len(c.Warnings) > 1 {
+			t.Errorf("%q with %q: warnings %v; want one: %v", test.asks, test.connection, c.Warnings, test.warns)
+		}
+	}
+}

@@ -16,6 +16,7 @@ func (l *loader) refer() {
 	for _, t := range l.config.Triggers {
 		l.connections(t)
 		l.others(t)
+		l.trusts(t)
 	}
 	l.config.Connections = slices.DeleteFunc(l.config.Connections, func(c *connection.Config) bool {
 		if l.incomplete[c] != nil {
@@ -101,6 +102,23 @@ func (l *loader) others(t *trigger.Config) {
 		}
 	}
 	l.senders(t)
+}
+
+// trusts warns where a trigger asks who is authenticated, on a connection that does
+// not say whom to believe: nobody is.
+func (l *loader) trusts(t *trigger.Config) {
+	if !t.AsksAuthenticated() {
+		return
+	}
+	for _, name := range t.Connection {
+		c := l.config.Connection(name)
+		if c == nil || c.AuthservID != "" {
+			continue
+		}
+		n := l.nodes[t]
+		l.config.Warnings = append(l.config.Warnings, Problem{n.file, n.line, n.path, "it asks who is authenticated, and connection." + name +
+			".authserv_id is not set: nobody is; set it to the first word of the Authentication-Results that your server writes into mail"})
+	}
 }
 
 // senders gives each action that sends mail the smtp table that it names.
