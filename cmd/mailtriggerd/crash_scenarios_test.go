@@ -255,7 +255,7 @@ func reload(r *trial) {
 		r.rewrite = nil
 		r.writeConfig()
 	case 2:
-		r.rewrite = strings.NewReplacer(two, "[trigger.third]\nconnection = \"test\"\nmailboxes = [\"Trash\"]\naction = [{type = \"delete\"}]\n"+two+fmt.Sprintf("retry.attempts = %d\n", 1000+n))
+		r.rewrite = strings.NewReplacer(two, "[trigger.third]\nconnection = \"test\"\nmailboxes = [\"Trash\"]\naction = [{type = \"delete\"}]\n"+two+fmt.Sprintf("max_size = %d\n", 2000000+n))
 		r.writeConfig()
 	case 3:
 		r.rewrite = strings.NewReplacer("timeout = \"20s\"\n[connection.test.auth", fmt.Sprintf("timeout = \"%dms\"\n[connection.test.auth", 20000+n))
