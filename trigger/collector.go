@@ -94,6 +94,9 @@ func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.
 	}
 	for first := true; !c.ending(); first = false {
 		if c.takeWants() || first {
+			if len(c.feeds) == 0 {
+				return nil // the watch is about to end
+			}
 			if err := c.settle(ctx, mb, first && wake.Reason == wire.Rechecked); err != nil {
 				return err
 			}

@@ -109,7 +109,9 @@ func (d *directory) look(ctx context.Context) error {
 	}
 	d.mu.Lock()
 	d.found = found
-	d.give()
+	for _, key := range d.give() {
+		d.e.log.Info("the mailbox is gone and no longer watched", "connection", d.conn.Name, "mailbox", key.Mailbox)
+	}
 	d.mu.Unlock()
 	return d.remember(ctx, all, before, known)
 }
@@ -128,8 +130,8 @@ func (d *directory) set(patterns []patternFeed) {
 }
 
 // give lets the mail of the mailboxes that were found go to the triggers that want
-// it. d.mu is held.
-func (d *directory) give() {
+// it. It returns those whose mail no trigger wants any more. d.mu is held.
+func (d *directory) give() (gone []journal.MailboxKey) {
 	wants := make(map[journal.MailboxKey][]want)
 	for _, f := range d.found {
 		if i := slices.IndexFunc(d.patterns, func(p patternFeed) bool { return p.runner == f.runner }); i >= 0 {
@@ -145,7 +147,7 @@ func (d *directory) give() {
 	var all sync.WaitGroup
 	for key, c := range before {
 		if d.given[key] == nil {
-			d.e.log.Info("the mailbox is no longer watched", "connection", d.conn.Name, "mailbox", key.Mailbox)
+			gone = append(gone, key)
 			c.setWants(d, nil)
 			all.Go(c.adjust)
 		}
@@ -154,6 +156,7 @@ func (d *directory) give() {
 		all.Go(c.adjust)
 	}
 	all.Wait()
+	return gone
 }
 
 // A wantedMailbox is a mailbox that a trigger's patterns name.

@@ -39,11 +39,13 @@ func (c *collector) setWants(source *directory, wants []want) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sources = slices.DeleteFunc(c.sources, func(s wantsOf) bool { return s.source == source })
-	at := len(c.sources)
-	if source == nil {
-		at = 0 // what the file names goes first
+	switch {
+	case len(wants) == 0:
+	case source == nil: // what the file names goes first
+		c.sources = slices.Insert(c.sources, 0, wantsOf{source, wants})
+	default:
+		c.sources = append(c.sources, wantsOf{source, wants})
 	}
-	c.sources = slices.Insert(c.sources, at, wantsOf{source, wants})
 	before := c.wants
 	c.wants = nil
 	for _, s := range c.sources {

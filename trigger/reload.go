@@ -103,17 +103,23 @@ func (e *Engine) use(next *setup, waiting []*journal.Job) {
 		e.resume()
 	}
 	named := make(map[journal.MailboxKey][]want)
+	var order []journal.MailboxKey
 	patterns := make(map[*connection.Config][]patternFeed)
 	for _, s := range next.sources {
 		r := e.runnerOf(s.rule.cfg.Name)
 		for _, mailbox := range s.mailboxes {
 			key := mailboxKey(s.conn, mailbox)
+			if named[key] == nil {
+				order = append(order, key)
+			}
 			named[key] = append(named[key], want{runner: r, rule: s.rule, conn: s.conn})
-			e.want(key, s.conn, nil, named[key])
 		}
 		if s.patterns != nil {
 			patterns[s.conn] = append(patterns[s.conn], patternFeed{r, s.rule, s.patterns})
 		}
+	}
+	for _, key := range order {
+		e.want(key, named[key][0].conn, nil, named[key])
 	}
 	all := e.mailboxes()
 	for _, c := range all {
