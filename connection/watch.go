@@ -129,6 +129,17 @@ func (w *Watch) Wake() {
 	}
 }
 
+// Retry has a Watch that waits before it connects again do so now, as far as the
+// connect rate lets it: for when somebody has mended what was wrong.
+func (w *Watch) Retry() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.state == StateBackoff && w.timer != nil && w.timer.Stop() {
+		w.retry.attempt = 0
+		w.admit()
+	}
+}
+
 // Status tells how things are.
 func (w *Watch) Status() Status {
 	w.mu.Lock()

@@ -40,6 +40,7 @@ type Watcher interface {
 	Watch(cfg *connection.Config, mailbox string, look connection.LookFunc) *connection.Watch
 	Do(ctx context.Context, cfg *connection.Config, mailbox string, f func(context.Context, *connection.Mailbox) error) error
 	Release(cfg *connection.Config) // it is not used any more
+	Forgive(cfg *connection.Config) // somebody has mended its login
 }
 
 // Options are what an Engine works with.
@@ -340,6 +341,19 @@ func (e *Engine) stop() error {
 	e.endWork()
 	<-done
 	return errors.Join(e.poison.close(), e.begun.close())
+}
+
+// Reconnect has the connection tried at once wherever it waits before it is tried
+// again, and its refused logins forgiven: for when somebody has mended it.
+func (e *Engine) Reconnect(connection string) {
+	if cfg := e.connection(connection); cfg != nil {
+		e.watcher.Forgive(cfg)
+	}
+	for _, c := range e.watchedMailboxes() {
+		if w := c.watch.Load(); w != nil && w.Status().Connection == connection {
+			w.Retry()
+		}
+	}
 }
 
 // localEnded is called when a job's local actions have all ended.

@@ -46,6 +46,11 @@ func (e *Engine) Reload(o Options) error {
 		return err
 	}
 	before := e.setup
+	for _, conn := range next.inOrder {
+		if before.connections[conn.Name] != conn {
+			e.watcher.Forgive(conn) // the login may be what has changed
+		}
+	}
 	e.keepers.follow(keepers, e.now())
 	e.use(next, waiting)
 	for _, conn := range before.inOrder {

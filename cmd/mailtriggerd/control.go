@@ -21,11 +21,14 @@ import (
 // The control socket is HTTP with JSON on a Unix socket of mode 0600: who may
 // open it may do what the daemon's user may.
 
-var errNoDaemon = errors.New("no daemon runs")
+var (
+	errNoDaemon    = errors.New("no daemon runs")
+	errOtherConfig = errors.New("the daemon that runs has another config")
+)
 
 // The limits of a control call.
 const (
-	controlTimeout = 5 * time.Minute // the longest call: a connection test of all
+	controlTimeout = 5 * time.Minute // the longest call that waits for no person or server
 	maxControlBody = 64 << 20
 )
 
@@ -52,6 +55,8 @@ func (d *daemon) listenControl(path string) (stop func(), err error) {
 	mux.HandleFunc("POST /discard", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, struct{}{}, d.engine.Discard(r.URL.Query().Get("id")))
 	})
+	mux.HandleFunc("POST /test-connection", d.serveTest)
+	mux.HandleFunc("POST /authorize", d.serveAuthorize)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	go func() { _ = srv.Serve(l) }()
 	return func() { _ = srv.Close() }, nil
@@ -72,6 +77,11 @@ type controlClient struct {
 	ctx  context.Context
 }
 
+// inMinutes bounds a call that ends by itself.
+func (c *controlClient) inMinutes() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.ctx, controlTimeout)
+}
+
 // dialControl finds the running daemon. errNoDaemon says that there is none.
 func dialControl(ctx context.Context, path string) (*controlClient, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -87,29 +97,44 @@ func dialControl(ctx context.Context, path string) (*controlClient, error) {
 		return nil, fmt.Errorf("the daemon's control socket: %w", err)
 	}
 	conn.Close()
-	return &controlClient{&http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: controlTimeout}, ctx}, nil
+	return &controlClient{&http.Client{Transport: &http.Transport{DialContext: dial}}, ctx}, nil
 }
 
-func (c *controlClient) do(method, path string, into any) error {
-	req, err := http.NewRequestWithContext(c.ctx, method, "http://daemon"+path, nil)
+// ask makes a request. An answer that is no good one is an error.
+func (c *controlClient) ask(ctx context.Context, method, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://daemon"+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask the daemon: %w", err)
+		return nil, fmt.Errorf("ask the daemon: %w", err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var e struct{ Error string }
+	switch body, err := io.ReadAll(io.LimitReader(resp.Body, maxControlBody)); {
+	case resp.StatusCode == http.StatusMisdirectedRequest:
+		return nil, errOtherConfig
+	case err == nil && json.Unmarshal(body, &e) == nil && e.Error != "":
+		return nil, errors.New(e.Error)
+	}
+	return nil, fmt.Errorf("the daemon answered %s", resp.Status)
+}
+
+func (c *controlClient) do(method, path string, into any) error {
+	ctx, cancel := c.inMinutes()
+	defer cancel()
+	resp, err := c.ask(ctx, method, path)
+	if err != nil {
+		return err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxControlBody))
 	if err != nil {
 		return fmt.Errorf("read the daemon's answer: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		var e struct{ Error string }
-		if json.Unmarshal(body, &e) == nil && e.Error != "" {
-			return errors.New(e.Error)
-		}
-		return fmt.Errorf("the daemon answered %s", resp.Status)
 	}
 	if into == nil {
 		return nil

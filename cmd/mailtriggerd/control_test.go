@@ -343,6 +343,7 @@ func TestAuthorizeBesideDaemon(t *testing.T) {
 	if code != exitOK || !strings.Contains(out, "ABCD-EFGH") || !strings.Contains(out, "office: authorized") {
 		t.Errorf("%d\n%s%s", code, out, stderr)
 	}
+	d.says(1, 30*time.Second, "somebody has consented", "connection=office") // it is the daemon that asks
 	if strings.Contains(out+stderr+d.log(), "canary") {
 		t.Errorf("a token is shown:\n%s%s%s", out, stderr, d.log())
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"mailtrigger/cmd/mailtriggerd/internal/manual"
 )
@@ -28,6 +29,7 @@ type call struct {
 	retry, discard  string
 
 	stdout, stderr io.Writer
+	otherConfig    sync.Once // of withoutDaemon
 }
 
 // flags returns the flags that fill the call; package manual describes them.

@@ -105,7 +105,22 @@ func (d *daemon) reload() {
 	}
 	d.dialer.SetConnectRate(next.ConnectRate)
 	d.observe(next)
+	d.retryMended()
 	d.log.Info("the configuration was reloaded", "config", next.Path, "connections", len(next.Connections), "triggers", len(next.Triggers))
+}
+
+// retryMended tries those connections at once that wait for a person: who reloads may
+// have mended what they lack, a password in a file for instance.
+func (d *daemon) retryMended() {
+	waiting := make(map[string]bool)
+	for _, w := range d.engine.Watches() {
+		if w.State == connection.StateBackoff && w.LastError != nil && (w.LastError.Permanent || w.LastError.AuthRequired) {
+			waiting[w.Connection] = true
+		}
+	}
+	for name := range waiting {
+		d.engine.Reconnect(name)
+	}
 }
 
 // readAgain reads the file as it is now.

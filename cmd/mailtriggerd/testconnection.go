@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,12 +37,19 @@ func (c *call) runTestConnections(ctx context.Context) int {
 		return exitFailed
 	}
 	defer d.Close()
+	daemon := c.runningDaemon(ctx, cfg)
+	if daemon != nil {
+		defer daemon.Close()
+	}
 	var targets []*target
 	for _, name := range wanted {
 		t := targetOf(ctx, d, cfg, name)
 		if t == nil {
 			c.problem("the config has no connection %q%s", name, known("connections", all))
 			return exitUsage
+		}
+		if daemon != nil {
+			c.byDaemon(ctx, daemon, t)
 		}
 		targets = append(targets, t)
 	}
@@ -56,6 +64,29 @@ type target struct {
 	name, address string
 	port          int
 	check         func(report func(connection.Step)) []connection.Step
+}
+
+// byDaemon has the running daemon do the test.
+func (c *call) byDaemon(ctx context.Context, daemon *controlClient, t *target) {
+	local := t.check
+	t.check = func(report func(connection.Step)) (steps []connection.Step) {
+		err := daemon.connect(ctx, "/test-connection", t.name, c.config, func(l connectLine) {
+			if l.Step != nil {
+				steps = append(steps, *l.Step)
+				report(*l.Step)
+			}
+		})
+		switch {
+		case errors.Is(err, errOtherConfig):
+			c.withoutDaemon()
+			return local(report)
+		case err != nil:
+			s := connection.Step{Step: connection.StageSecrets, Detail: err.Error()}
+			steps = append(steps, s)
+			report(s)
+		}
+		return steps
+	}
 }
 
 // targetOf returns what a call means by a name; nil if there is none.
