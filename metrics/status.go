@@ -344,11 +344,11 @@ func part[T any](all []T, offset, limit int) []T {
 	return all[:min(limit, len(all))]
 }
 
-// each returns what make makes of each item, never nil: JSON has an array then.
-func each[T, R any](all []T, make func(T) R) []R {
+// each returns what of makes of each item, never nil: JSON has an array then.
+func each[T, R any](all []T, of func(T) R) []R {
 	out := []R{}
 	for _, v := range all {
-		out = append(out, make(v))
+		out = append(out, of(v))
 	}
 	return out
 }
