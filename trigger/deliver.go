@@ -3,6 +3,9 @@ package trigger
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailtrigger/connection"
@@ -220,18 +223,38 @@ type finding struct {
 	problem string // why the message is to be a dead letter; "" if it is not
 }
 
-// judgeAll matches the messages with the triggers. Nothing follows from it yet: what
-// takes longest is done before any lock is held.
+// judgeAll matches the messages with the triggers, several at once. Nothing follows
+// from it yet: what takes longest is done before any lock is held.
 func (c *collector) judgeAll(infos []connection.Info, read map[uint32]*mail, live bool) map[judged]*finding {
 	found := make(map[judged]*finding)
-	for _, info := range infos {
+	var mu sync.Mutex
+	each := func(info connection.Info) {
 		m := read[info.UID]
 		for _, f := range c.feeds {
 			if m != nil && f.wants(info.UID, live) {
-				found[judged{f, info.UID}] = c.judgeOne(f, info, m)
+				v := c.judgeOne(f, info, m)
+				mu.Lock()
+				found[judged{f, info.UID}] = v
+				mu.Unlock()
 			}
 		}
 	}
+	if len(infos) == 1 || c.e.poison.suspects() {
+		for _, info := range infos {
+			each(info)
+		}
+		return found
+	}
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(infos)) {
+		workers.Go(func() {
+			for i := next.Add(1); i <= int64(len(infos)); i = next.Add(1) {
+				each(infos[i-1])
+			}
+		})
+	}
+	workers.Wait()
 	return found
 }
 

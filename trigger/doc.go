@@ -48,6 +48,7 @@
 //     another knows from it which messages it has yet to decide about.
 //   - What was in a mailbox at the first look is recorded too, the newest 500
 //     messages of it, so that no clock of ours is compared with the server's.
-//   - Large mail is read in the watch's own session, not in a second one: memory
-//     is bounded over all mailboxes by what may be undecided at once.
+//   - Large mail is read in the watch's own session, not in a second one: a session
+//     lets go of its read buffers when it waits again, so that nothing would be
+//     won by another login, and what may be undecided at once bounds the rest.
 package trigger

@@ -316,6 +316,36 @@ func TestTooLargeIsADeadLetter(t *testing.T) {
 	}
 }
 
+// Of several messages that were being read when the daemon died one is to blame: until
+// each has been read since, they are read one at a time.
+func TestPoisonSuspects(t *testing.T) {
+	w := newWorld(t)
+	box := mailboxKey(w.conn, "INBOX")
+	died := slices.Concat(encodeSlot("a file"), encodeSlot(poisonKey(box, 1, 7)), encodeSlot(poisonKey(box, 1, 8)))
+	if err := writeFile(w.dir+"/decoding", died); err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPoisonOf(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.store.Close()
+	defer p.close()
+	for uid := uint32(7); uid <= 8; uid++ {
+		if !p.suspects() {
+			t.Errorf("nobody is suspected before UID %d is read", uid)
+		}
+		end, ok := p.begin(box, 1, uid)
+		if !ok {
+			t.Fatal("given up after one crash")
+		}
+		end()
+	}
+	if p.suspects() {
+		t.Error("somebody is suspected though all have been read")
+	}
+}
+
 // Three crashes while a message is read make it a dead letter.
 func TestPoisonMessage(t *testing.T) {
 	rec := newRecorder("rec")

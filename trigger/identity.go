@@ -1,11 +1,11 @@
 package trigger
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"io"
-	"strings"
 	"time"
 
 	"mailtrigger/trigger/journal"
@@ -54,30 +54,29 @@ const maxIdentityHeader = 256 << 10
 // white space trimmed and single, nothing decoded; "" if there is none. The
 // header ends at the first empty line.
 func rawField(raw []byte, name string) string {
-	header := string(raw[:min(len(raw), maxIdentityHeader)])
-	var value strings.Builder
+	header := raw[:min(len(raw), maxIdentityHeader)]
+	var value []byte
 	found := false
 	for len(header) > 0 {
-		var line string
-		line, header, _ = strings.Cut(header, "\n")
-		line = strings.TrimRight(line, "\r")
+		var line []byte
+		line, header, _ = bytes.Cut(header, []byte("\n"))
+		line = bytes.TrimRight(line, "\r")
 		switch {
 		case len(line) == 0:
-			header = ""
+			header = nil
 		case line[0] == ' ' || line[0] == '\t':
 			if found {
-				value.WriteByte(' ')
-				value.WriteString(line)
+				value = append(append(value, ' '), line...)
 			}
 		case found:
-			header = ""
+			header = nil
 		default:
-			key, rest, ok := strings.Cut(line, ":")
-			if ok && strings.EqualFold(strings.TrimSpace(key), name) {
+			key, rest, ok := bytes.Cut(line, []byte(":"))
+			if ok && bytes.EqualFold(bytes.TrimSpace(key), []byte(name)) {
 				found = true
-				value.WriteString(rest)
+				value = append(value, rest...)
 			}
 		}
 	}
-	return strings.Join(strings.Fields(value.String()), " ")
+	return string(bytes.Join(bytes.Fields(value), []byte(" ")))
 }

@@ -94,6 +94,20 @@ func openPoison(path string, store journal.Store, log *slog.Logger) (*poison, er
 	return p, nil
 }
 
+// suspects reports whether the daemon died while it read some message that has not
+// been read since. Of several that were being read at the time one is to blame:
+// read one at a time, it alone is blamed for the next death.
+func (p *poison) suspects() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.count {
+		if n < maxCrashes {
+			return true
+		}
+	}
+	return false
+}
+
 // begin marks a message as being read. It returns the function that clears the
 // mark, or false if the message has taken the daemon down too often.
 func (p *poison) begin(box journal.MailboxKey, uidValidity, uid uint32) (end func(), ok bool) {

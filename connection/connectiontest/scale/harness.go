@@ -176,8 +176,8 @@ func (h *harness) bare(sessions int) (time.Duration, error) {
 }
 
 // stream reads a mailbox with a bare FETCH.
-func (h *harness) stream(account int) (seconds float64, err error) {
-	p, out, err := startRole("stream", &errand{Address: h.address(account), CA: h.ca, Account: account})
+func (h *harness) stream(account int, parse bool) (seconds float64, err error) {
+	p, out, err := startRole("stream", &errand{Address: h.address(account), CA: h.ca, Account: account, Parse: parse})
 	if err != nil {
 		return 0, err
 	}

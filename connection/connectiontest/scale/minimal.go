@@ -16,6 +16,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-message"
 )
 
 // The programs that the daemon is compared with: the least that does the same, without
@@ -32,6 +33,7 @@ type errand struct {
 	Parallel,
 	Sessions int // of bare logins
 	Addresses []string
+	Parse     bool // of stream: each message
 }
 
 func (e *errand) tls() (*tls.Config, error) {
@@ -182,8 +184,8 @@ func bareLogin(address string, config *tls.Config, account int) (*tls.Conn, erro
 	return c, nil
 }
 
-// streamRole reads all messages in one FETCH, keeps nothing, and prints how many
-// seconds that took.
+// streamRole reads all messages in one FETCH, parses them if told to, keeps nothing, and
+// prints how many seconds that took.
 func streamRole(e *errand) error {
 	c, err := e.dial(&imapclient.Options{})
 	if err != nil {
@@ -194,7 +196,13 @@ func streamRole(e *errand) error {
 		BodySection: []*imap.FetchItemBodySection{{Peek: true}}})
 	for msg := fetch.Next(); msg != nil; msg = fetch.Next() {
 		for item := msg.Next(); item != nil; item = msg.Next() {
-			if body, ok := item.(imapclient.FetchItemDataBodySection); ok {
+			body, ok := item.(imapclient.FetchItemDataBodySection)
+			switch {
+			case ok && e.Parse:
+				if err := parse(body.Literal); err != nil {
+					return err
+				}
+			case ok:
 				io.Copy(io.Discard, body.Literal)
 			}
 		}
@@ -204,4 +212,18 @@ func streamRole(e *errand) error {
 	}
 	fmt.Println(time.Since(started).Seconds())
 	return nil
+}
+
+// parse decodes all parts of a message with go-message.
+func parse(r io.Reader) error {
+	m, err := message.Read(r)
+	if err != nil {
+		return err
+	}
+	return m.Walk(func(_ []int, part *message.Entity, err error) error {
+		if err == nil && part.MultipartReader() == nil {
+			_, err = io.Copy(io.Discard, part.Body)
+		}
+		return err
+	})
 }
