@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strings"
 	"time"
 
@@ -24,6 +27,16 @@ var architectures = map[string][]string{
 	"ppc64el": {"GOARCH=ppc64le"},
 	"riscv64": {"GOARCH=riscv64"},
 	"s390x":   {"GOARCH=s390x"},
+}
+
+// ownArchitecture is Debian's name of this machine's.
+func ownArchitecture() string {
+	for name, settings := range architectures {
+		if settings[0] == "GOARCH="+runtime.GOARCH {
+			return name
+		}
+	}
+	return "amd64"
 }
 
 // compile builds the program: static, and the same on each machine.
@@ -56,7 +69,11 @@ func (b *build) contents(program string) ([]entry, error) {
 	var c collector
 	c.add("usr/bin/mailtriggerd", 0o755, c.read(program))
 	for _, f := range fromRepository {
-		c.add(f.to, 0o644, c.read(filepath.Join(b.root, f.from)))
+		text := c.read(filepath.Join(b.root, f.from))
+		if strings.HasSuffix(f.from, ".md") {
+			text = relink(text, f.from)
+		}
+		c.add(f.to, 0o644, text)
 	}
 	c.add("lib/systemd/system/mailtriggerd.service", 0o644, unit(c.read(filepath.Join(b.root, "systemd", "mailtriggerd.service"))))
 	c.add("etc/mailtriggerd/config.toml", 0o640, c.embedded("config.toml"))
@@ -76,6 +93,22 @@ func (b *build) contents(program string) ([]entry, error) {
 	c.zip(doc+"third-party-licenses", thirdParty(licenses))
 	c.add(doc+"copyright", 0o644, append(c.read(filepath.Join(b.root, "LICENSE")), "\nThe modules that the program contains, and their licenses: third-party-licenses.gz\n"...))
 	return c.entries, c.err
+}
+
+var link = regexp.MustCompile(`\]\(([^)#:\s]+)`)
+
+// relink leads a page's links to where the package has what they lead to in the
+// repository. What it has not is left.
+func relink(page []byte, from string) []byte {
+	return link.ReplaceAllFunc(page, func(found []byte) []byte {
+		target := path.Join(path.Dir(from), string(found[2:]))
+		for _, f := range fromRepository {
+			if f.from == target && strings.HasPrefix(f.to, doc) {
+				return []byte("](" + strings.TrimPrefix(f.to, doc))
+			}
+		}
+		return found
+	})
 }
 
 // unit is the unit with the package's paths, and without how to install it by hand.

@@ -26,7 +26,7 @@ import (
 func main() {
 	b := &build{}
 	dir := flag.String("o", ".", "the directory for the package")
-	flag.StringVar(&b.arch, "arch", "amd64", "Debian's name of the architecture")
+	flag.StringVar(&b.arch, "arch", ownArchitecture(), "Debian's name of the architecture")
 	flag.StringVar(&b.version, "version", "", "the version (default: by CHANGELOG.md and the commit)")
 	flag.Parse()
 	file, err := b.run(*dir)

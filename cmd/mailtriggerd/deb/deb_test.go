@@ -54,3 +54,11 @@ func TestReadmeArchitectures(t *testing.T) {
 		t.Errorf("README.md does not name %s", want)
 	}
 }
+
+func TestRelink(t *testing.T) {
+	page := "[a](../../README.md#calls) [b](#here) [c](https://example.com/README.md) [d](../../go.mod) [e](../../systemd/actions.conf.example)"
+	want := "[a](README.md#calls) [b](#here) [c](https://example.com/README.md) [d](../../go.mod) [e](examples/actions.conf)"
+	if got := string(relink([]byte(page), "cmd/mailtriggerd/TROUBLESHOOTING.md")); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
