@@ -135,9 +135,7 @@ func (d *Dialer) mayLogin(ctx context.Context, host, user string) *Error {
 			return nil
 		}
 		if wait > longest {
-			return &Error{Stage: StageLogin, Retry: wait, Permanent: true, refused: true,
-				Text: fmt.Sprintf("not tried: the server refused the login of %s three times within an hour, and more could lock the account", user),
-				Hint: fmt.Sprintf("it is tried again in %s; correct the password and restart or reload to have it tried at once", round(wait))}
+			return notTried(user, wait)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -147,6 +145,13 @@ func (d *Dialer) mayLogin(ctx context.Context, host, user string) *Error {
 			return &Error{Stage: StageLogin, Text: "other logins to this account take too long", Err: context.Cause(ctx)}
 		}
 	}
+}
+
+// notTried is what the ledger says where three logins were wrong within the hour.
+func notTried(user string, wait time.Duration) *Error {
+	return &Error{Stage: StageLogin, Retry: wait, Permanent: true, refused: true,
+		Text: fmt.Sprintf("not tried: the server refused the login of %s three times within an hour, and more could lock the account", user),
+		Hint: fmt.Sprintf("it is tried again in %s; correct the password and restart or reload to have it tried at once", round(wait))}
 }
 
 // silentLogin explains a connection that ended in the login without a verdict.

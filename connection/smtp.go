@@ -161,6 +161,10 @@ func (d *Dialer) SendMail(ctx context.Context, s *SMTP, m *smtp.Mail) (*smtp.Rec
 	if err != nil {
 		return nil, cfg.sign(explainAuth(err))
 	}
+	host, user := cfg.loginKey()
+	if wait := d.wrong.Blocked(host, user, time.Now()); wait > 0 && user != "" {
+		return nil, cfg.sign(notTried(user, wait)) // a full queue need not knock for each of its mails
+	}
 	select {
 	case shared.busy <- struct{}{}:
 		defer func() { <-shared.busy }()

@@ -139,6 +139,27 @@ func TestRigSendByOAuth(t *testing.T) {
 	}
 }
 
+// Letters beyond ASCII before the @ go where SMTPUTF8 is, as nothing else does.
+func TestRigSMTPUTF8(t *testing.T) {
+	s := rigSMTP(t, func(s *connection.SMTP) {
+		s.Port, s.Encryption.Protocol, s.Encryption.CAFile = atoi(t, rigEnv(t, "RIG_SINK_SMTP")), "none", ""
+		s.Authentication.Username, s.Authentication.Password = "", setting.Source{}
+	})
+	m := note("to Jürgen", "jürgen@example.com")
+	m.UTF8 = true
+	d := newDialer(t, connection.DialerOptions{})
+	if _, err := d.SendMail(t.Context(), s, m); err != nil {
+		t.Fatal(err)
+	}
+	if _, to, _ := sunk(t, "to Jürgen"); !slices.Equal(to, m.To) {
+		t.Errorf("to %q", to)
+	}
+	var e *smtp.Error
+	if _, err := d.SendMail(t.Context(), rigSMTP(t, nil), m); !errors.As(err, &e) || !e.Permanent() || !strings.Contains(err.Error(), "SMTPUTF8") {
+		t.Errorf("to a server without: %v", err)
+	}
+}
+
 // Each way to fail says what is wrong and what to do.
 func TestRigCheckSMTP(t *testing.T) {
 	for _, test := range []struct {
@@ -210,7 +231,7 @@ func TestRigWrongLogins(t *testing.T) {
 	for i := range 4 {
 		_, err := d.SendMail(t.Context(), wrong, note("x", "a@example.com"))
 		var e *connection.Error
-		if !errors.As(err, &e) || e.Stage != connection.StageLogin || e.SMTP != "out" || e.Retry < 19*time.Minute || strings.Contains(e.Text, "not tried") != (i == 3) {
+		if !errors.As(err, &e) || e.Stage != connection.StageLogin || e.SMTP != "out" || e.Retry < 19*time.Minute || e.Retry > time.Hour || strings.Contains(e.Text, "not tried") != (i == 3) {
 			t.Fatalf("login %d: %v (retry %s)", i+1, err, e.Retry)
 		}
 	}

@@ -59,6 +59,22 @@ func (a *Attempts) Allow(host, user string, now time.Time) (wait time.Duration) 
 	return 0
 }
 
+// Blocked returns how long no login may begin because of wrong ones, 0 if one may:
+// for who would rather not connect first.
+func (a *Attempts) Blocked(host, user string, now time.Time) (wait time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.m[key(host, user)]
+	if l == nil {
+		return 0
+	}
+	l.prune(now)
+	if len(l.wrong) < maxWrong {
+		return 0
+	}
+	return l.wrong[0].Add(wrongWindow).Sub(now)
+}
+
 // Failed ends a login that the server has refused (Error.Refused).
 func (a *Attempts) Failed(host, user string, now time.Time) {
 	a.end(host, user, now, func(l *ledger) { l.wrong = append(l.wrong, now) })

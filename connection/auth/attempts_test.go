@@ -83,3 +83,23 @@ func TestAttemptsAtOnce(t *testing.T) {
 		t.Errorf("%d wrong logins", tried.Load())
 	}
 }
+
+func TestAttemptsBlocked(t *testing.T) {
+	var a Attempts
+	now := time.Now()
+	for i := range maxWrong {
+		if wait := a.Blocked("h", "u", now); wait != 0 {
+			t.Errorf("blocked for %s after %d wrong logins", wait, i)
+		}
+		if wait := a.Allow("H.", "u", now); wait != 0 {
+			t.Fatalf("login %d waits %s", i, wait)
+		}
+		a.Failed("h", "u", now.Add(time.Duration(i)*time.Minute))
+	}
+	if wait := a.Blocked("h", "u", now.Add(10*time.Minute)); wait != 50*time.Minute {
+		t.Errorf("blocked for %s; want until the first is an hour old", wait)
+	}
+	if a.Blocked("h", "other", now) != 0 || a.Blocked("h", "u", now.Add(time.Hour)) != 0 {
+		t.Error("blocked for another, or for longer")
+	}
+}
