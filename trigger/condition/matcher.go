@@ -103,8 +103,15 @@ func Compile(r Rule) (*Matcher, error) {
 }
 
 // Judge judges a mail. Judging a mail by its header never contradicts judging it
-// whole: it gives the same Truth, or Unknown.
-func (m *Matcher) Judge(mail *Mail) Judgement { return m.judge(newSight(mail)) }
+// whole: it gives the same Truth, or Unknown. A header alone says nothing where it
+// is not plain which fields it has: a server may have cut it off elsewhere than a
+// reader of the whole message does.
+func (m *Matcher) Judge(mail *Mail) Judgement {
+	if !mail.Whole && mail.Message.HeaderMended() {
+		return Judgement{}
+	}
+	return m.judge(newSight(mail))
+}
 
 func (m *Matcher) judge(s *sight) Judgement {
 	truth := m.conditions.judge(s)

@@ -548,3 +548,18 @@ func TestLongText(t *testing.T) {
 		}
 	}
 }
+
+// What a server takes for the header of these is not what a reader does.
+func TestMendedHeaderDoesNotDecide(t *testing.T) {
+	r := Rule{Match: "all", Conditions: []Condition{cond("subject", "is", "x")}}
+	for _, c := range []struct{ header, whole string }{
+		{"\n", "\nSubject: x\n\ntext"},
+		{"", "\n\nSubject: x\n\ntext"},
+		{"no field\n", "no field\nSubject: x\n\ntext"},
+	} {
+		whole := judge(t, r, mailOf(c.whole, true)).Truth
+		if header := judge(t, r, mailOf(c.header, false)).Truth; header != Unknown && header != whole {
+			t.Errorf("%q: the header says %s, the whole message %s", c.whole, header, whole)
+		}
+	}
+}

@@ -70,7 +70,8 @@ func (r *reader) headers(fields []field) {
 			}
 		}
 	}
-	m.doubtful = m.doubtful || r.defects.any(DefectHeaderLimit, DefectHeaderLine, DefectHeaderEnd, DefectHeaderMissing, DefectLineEnd)
+	m.mended = len(fields) == 0 ||
+		r.defects.any(DefectHeaderLimit, DefectHeaderLine, DefectHeaderEnd, DefectHeaderMissing, DefectLineEnd, DefectMbox)
 }
 
 // from reads a From field. Who wrote a message is in doubt where the field had to

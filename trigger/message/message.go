@@ -31,7 +31,8 @@ type Message struct {
 	Defects       []string     `json:"defects"` // short words from Defects' documented list, sorted, unique
 
 	trace    []Header // see Trace
-	doubtful bool     // see Author
+	mended   bool     // see HeaderMended
+	doubtful bool     // the From fields are not plain to read
 }
 
 // Trace returns the fields Received and Authentication-Results, in order,
@@ -39,12 +40,16 @@ type Message struct {
 // it hides must not become syntax.
 func (m *Message) Trace() []Header { return m.trace }
 
+// HeaderMended reports whether it was not plain where the header's fields begin and
+// end. Another reader, a mail server for one, may then see other fields in it.
+func (m *Message) HeaderMended() bool { return m.mended }
+
 // Author returns the one address of the one From field. It is not ok where there
 // is any doubt about it, since another reader might then see another author: no
 // or several From fields or addresses, a From field that had to be read by guess,
-// or a header whose fields were not plain to tell.
+// or HeaderMended.
 func (m *Message) Author() (address string, ok bool) {
-	if m.doubtful || len(m.From) != 1 || m.From[0].Address == "" {
+	if m.mended || m.doubtful || len(m.From) != 1 || m.From[0].Address == "" {
 		return "", false
 	}
 	return m.From[0].Address, true
