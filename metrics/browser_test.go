@@ -55,6 +55,8 @@ func newStage(n int) *stage {
 	}
 	if n >= 3 {
 		s.fail(1)
+		s.triggers[2].Gates, s.triggers[2].Waiting, s.triggers[2].Queue, s.triggers[2].Until = []string{"quiet_hours"}, 3, 3, now.Add(5*time.Hour)
+		s.triggers[2].Backlog = 8123
 		s.watches[2].TLS.NotAfter = now.Add(9 * 24 * time.Hour)
 		s.triggers[0].DeadLetters, s.triggers[0].Queue, s.triggers[0].Oldest = 2, 14, now.Add(-3*time.Minute)
 		s.triggers[1].Queue, s.triggers[1].Retrying, s.triggers[1].Oldest = 1, 1, now.Add(-40*time.Minute)
@@ -408,13 +410,16 @@ func TestScreenshots(t *testing.T) {
 				b := newBrowser(t)
 				b.do(device(width, 1400, scheme))
 				b.open(newStage(n), "/")
-				png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-				if err != nil {
-					t.Fatal(err)
-				}
-				file := filepath.Join(dir, fmt.Sprintf("%d-%s-%s.png", n, name, scheme))
-				if err := os.WriteFile(file, png, 0o600); err != nil {
-					t.Fatal(err)
+				for _, section := range []string{"overview", "triggers"} {
+					eval[int](b, `document.getElementById("`+section+`").scrollIntoView(), 0`)
+					png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+					if err != nil {
+						t.Fatal(err)
+					}
+					file := filepath.Join(dir, fmt.Sprintf("%d-%s-%s-%s.png", n, name, scheme, section))
+					if err := os.WriteFile(file, png, 0o600); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 		}

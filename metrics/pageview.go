@@ -302,7 +302,7 @@ func actionState(a FiringAction) string {
 
 func attempts(by map[string]uint64) string {
 	var parts []string
-	for _, p := range []struct{ result, name string }{{"ok", "done"}, {"retry", "to retry"}, {"dead", "failed"}} {
+	for _, p := range []struct{ result, name string }{{"ok", "done"}, {"retry", "retried"}, {"dead", "failed"}} {
 		if n := by[p.result]; n > 0 {
 			parts = append(parts, number(n)+" "+p.name)
 		}
