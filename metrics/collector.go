@@ -156,7 +156,7 @@ func needsPerson(e *connection.Error) bool {
 func (c *collector) collectTriggers(k *sink, s *Source) {
 	for _, t := range s.Triggers() {
 		name := label("trigger", t.Name)
-		k.gauge(descSilent, 0, name)
+		k.gauge(descSilent, truth(t.Silent != ""), name)
 		k.gauge(descQueue, float64(t.Queue), name)
 		k.gauge(descQueueOldest, timestamp(t.Oldest), name)
 		k.gauge(descDead, float64(t.DeadLetters), name)

@@ -321,6 +321,9 @@ func notes(t TriggerStatus) (all []string) {
 	if t.Waiting > 0 {
 		all = append(all, fmt.Sprintf("%s until %s", count(t.Waiting, "message waits", "messages wait"), t.Until.Local().Format("2006-01-02 15:04:05 MST")))
 	}
+	if t.Silent != "" {
+		all = append(all, fmt.Sprintf("silent since %s: %s", t.SilentSince.Local().Format("2006-01-02 15:04:05 MST"), clean(strings.ReplaceAll(t.Silent, "_", " "))))
+	}
 	if t.Expired {
 		all = append(all, "expired: does not fire any more")
 	}

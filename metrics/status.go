@@ -241,7 +241,7 @@ func endsSoon(certificate, now time.Time) bool {
 
 func troubleOfTrigger(t *trigger.TriggerStatus) trouble {
 	switch {
-	case t.DeadLetters > 0:
+	case t.DeadLetters > 0, t.Silent != "":
 		return severe
 	case t.Retrying > 0:
 		return mild

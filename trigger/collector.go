@@ -89,6 +89,18 @@ func (c *collector) wake() {
 func (c *collector) look(ctx context.Context, mb *connection.Mailbox, wake wire.Wake) error {
 	c.looking.Lock()
 	defer c.looking.Unlock()
+	began := c.e.now()
+	for _, f := range c.feeds {
+		f.runner.vigil.lookBegins(c.key)
+	}
+	err := c.lookInto(ctx, mb, wake)
+	for _, f := range c.feeds {
+		f.runner.vigil.lookEnds(c.key, began, err == nil && !f.full && c.state.Held == "" && !c.ending())
+	}
+	return err
+}
+
+func (c *collector) lookInto(ctx context.Context, mb *connection.Mailbox, wake wire.Wake) error {
 	for _, f := range c.feeds {
 		f.full = false
 	}

@@ -248,16 +248,16 @@ func (e *Engine) takeUp(rec *journal.Job) {
 	case r == nil:
 		e.bury(rec, triggerGone)
 	default:
-		e.adopt(rec, r)
+		e.adopt(rec, r, nil)
 	}
 }
 
 // adopt takes a job from the journal into memory; its collector's resume queues it.
 // For a mailbox that no trigger watches any more there is a collector that only
-// finishes what was begun.
-func (e *Engine) adopt(rec *journal.Job, r *runner) *collector {
+// finishes what was begun. accepted is nil if the journal has had the job for long.
+func (e *Engine) adopt(rec *journal.Job, r *runner, accepted *journal.Commit) *collector {
 	_, backlog := rec.Extra[extraBacklog]
-	j := &job{rec: rec, runner: r, rule: r.rule(), live: !backlog}
+	j := &job{rec: rec, runner: r, rule: r.rule(), accepted: accepted, live: !backlog}
 	r.adopt(rec.Size)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -284,8 +284,7 @@ func (e *Engine) watches(box journal.MailboxKey) bool {
 func (e *Engine) bury(rec *journal.Job, reason string) *journal.Commit {
 	e.log.Error("dead letter: "+reason, "trigger", rec.Trigger, "connection", rec.Connection,
 		"mailbox", rec.Mailbox.Mailbox, "uid", rec.UID, "event", rec.EventID)
-	e.letters.add(rec, 1)
-	return e.store.Bury(rec, reason)
+	return e.inter(e.runnerOf(rec.Trigger), rec, reason)
 }
 
 // Run watches and works until ctx ends, then lets running actions end (for a
@@ -298,6 +297,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, c := range e.watchedMailboxes() {
 		c.adjust()
 	}
+	e.checkVigils()
 	e.reloading.Lock()
 	for _, d := range e.directories {
 		d.start()
@@ -363,8 +363,7 @@ func (e *Engine) localEnded(j *job) { j.group.collector.localEnded(j) }
 func (e *Engine) endJob(j *job) {
 	crashpoint.Hit("engine.job.ended")
 	if a := j.dead(); a != nil {
-		e.letters.add(j.rec, 1)
-		e.store.Bury(j.rec, fmt.Sprintf("action %s: %s", a.Name, a.Err))
+		e.inter(j.runner, j.rec, fmt.Sprintf("action %s: %s", a.Name, a.Err))
 	} else {
 		e.store.Remove(j.rec.Seq, e.own.ended(j.group.collector, j))
 	}

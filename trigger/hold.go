@@ -55,7 +55,7 @@ func (c *collector) hold(ctx context.Context, mb *connection.Mailbox, newer, all
 		return nil
 	}
 	c.log.Error(reason)
-	return c.e.store.Bury(rec, reason).Wait(ctx)
+	return c.e.inter(c.feeds[0].runner, rec, reason).Wait(ctx)
 }
 
 // asked reports whether there is a letter about this mailbox already.

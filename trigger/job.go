@@ -131,6 +131,10 @@ func (j *job) skipWaiting() {
 
 // load makes sure that the job has its message, from the journal if need be.
 func (j *job) load(e *Engine) error {
+	if j.rec.Kind != string(event.KindMessage) {
+		j.loadNotice(e)
+		return nil
+	}
 	if j.raw == nil {
 		raw, err := e.store.Body(j.rec)
 		if err != nil {
@@ -172,6 +176,7 @@ func (j *job) event(i int) *event.Event {
 		Attempt: a.Attempt, Received: j.rec.InternalDate,
 		Message: j.withPaths(), Match: j.rec.Match, Raw: j.raw,
 	}
+	j.describe(ev)
 	for k := range i {
 		ev.Saved = append(ev.Saved, j.rec.Actions[k].Saved...)
 	}
@@ -180,11 +185,17 @@ func (j *job) event(i int) *event.Event {
 
 // What Job.Extra remembers from one attempt, or one run of the daemon, to the next.
 const (
-	extraPath     = "path/"     // + index: where that attachment was saved
-	extraProgress = "progress/" // + action: how many attachments it has dealt with
-	extraNote     = "note/"     // + action: what else it wants to know
-	extraDue      = "due"       // when it may begin (RFC 3339): a gate has put it off
-	extraBacklog  = "backlog"   // it was in the mailbox before the first look: live mail goes first
+	extraPath       = "path/"       // + index: where that attachment was saved
+	extraProgress   = "progress/"   // + action: how many attachments it has dealt with
+	extraNote       = "note/"       // + action: what else it wants to know
+	extraDue        = "due"         // when it may begin (RFC 3339): a gate has put it off
+	extraReason     = "reason"      // of a silence or a dead letter
+	extraDeadline   = "deadline"    // of a silence (RFC 3339)
+	extraLetter     = "letter"      // the dead letter's id
+	extraFailed     = "failed"      // its event id
+	extraFailedKind = "failed-kind" // and kind
+	extraAction     = "action"      // its action that failed
+	extraBacklog    = "backlog"     // it was in the mailbox before the first look: live mail goes first
 )
 
 // remember keeps what an attempt has made for the attempts and actions after it.
@@ -209,8 +220,10 @@ func (j *job) setExtra(key, value string) {
 }
 
 // due is when a gate lets the job begin; zero: at once.
-func (j *job) due() time.Time {
-	at, _ := time.Parse(time.RFC3339Nano, j.rec.Extra[extraDue])
+func (j *job) due() time.Time { return j.time(extraDue) }
+
+func (j *job) time(key string) time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, j.rec.Extra[key])
 	return at
 }
 

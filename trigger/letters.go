@@ -33,7 +33,7 @@ func (e *Engine) Retry(id string) error {
 	e.letters.add(rec, -1)
 	e.poison.forgive(rec)
 	e.log.Info("trying a dead letter again", "trigger", rec.Trigger, "event", rec.EventID, "uid", rec.UID)
-	e.adopt(rec, r).resume()
+	e.adopt(rec, r, nil).resume()
 	return nil
 }
 

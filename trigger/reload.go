@@ -59,6 +59,7 @@ func (e *Engine) Reload(o Options) error {
 		}
 	}
 	e.prune()
+	e.checkVigils()
 	return nil
 }
 

@@ -36,6 +36,7 @@ type runner struct {
 	e     *Engine
 	name  string
 	log   *slog.Logger
+	vigil *vigil
 	order atomic.Int64 // place in the file: the first trigger wins where two would move a message
 
 	unrecorded chan struct{} // a place for each result not yet synced
@@ -61,7 +62,7 @@ type runner struct {
 }
 
 func newRunner(e *Engine, rule *rule) *runner {
-	return &runner{
+	r := &runner{
 		e: e, name: rule.cfg.Name, log: e.log.With("trigger", rule.cfg.Name),
 		shift:      e.newShift(rule, ""),
 		unrecorded: make(chan struct{}, maxUnrecorded),
@@ -69,6 +70,8 @@ func newRunner(e *Engine, rule *rule) *runner {
 		all:        make(map[*job]struct{}),
 		full:       make(map[*collector]struct{}),
 	}
+	r.vigil = newVigil(r)
+	return r
 }
 
 // keeper returns what keeps the trigger's gates; nil if it has none.
@@ -378,6 +381,7 @@ func (t *startTurn) taken() {
 
 // stop lets nothing start any more. Jobs stay in the journal.
 func (r *runner) stop() {
+	r.vigil.stop()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.shift.beginStop()

@@ -22,9 +22,12 @@ type TriggerStatus struct {
 	DeadLetters int       `json:"dead_letters"`    // what failed for good
 	Backlog     uint64    `json:"backlog"`         // UIDs of mail from before the trigger, still to be read: so many messages at most
 
-	Gates     []string  `json:"gates"`               // the keys that may keep matches from firing
-	Expired   bool      `json:"expired"`             // it does not fire any more
-	LastFired time.Time `json:"last_fired,omitzero"` // only of triggers with gates
+	Gates       []string  `json:"gates"`                 // the keys that may keep matches from firing
+	Expired     bool      `json:"expired"`               // it does not fire any more
+	Silent      string    `json:"silent"`                // not empty: expected mail has not come, and why: not_arrived or mailbox_unreachable
+	SilentSince time.Time `json:"silent_since,omitzero"` // by when it should have
+	ExpectedBy  time.Time `json:"expected_by,omitzero"`  // when mail is expected next
+	LastFired   time.Time `json:"last_fired,omitzero"`   // only of triggers with gates
 }
 
 // Triggers returns the status of every enabled trigger, in the order of the file.
@@ -130,6 +133,11 @@ func (r *runner) gateStatus(s *TriggerStatus) {
 	r.e.keepers.mu.Lock()
 	defer r.e.keepers.mu.Unlock()
 	now := r.e.now()
+	if x := &k.state.Expect; k.expected != nil {
+		if s.ExpectedBy = k.expected.Next(*x, now); x.Reason != "" {
+			s.Silent, s.SilentSince = x.Reason, time.UnixMilli(x.Closed)
+		}
+	}
 	s.Expired, s.LastFired = k.gates.Expired(k.state, now), k.state.LastFired(now)
 }
 

@@ -106,6 +106,7 @@ func (c *Config) checkActions(k *checker) {
 	}
 	byName := map[string]string{}
 	c.checkRemovals(k)
+	c.checkSilence(k)
 	for i, a := range c.Actions {
 		at := fmt.Sprintf("action[%d]", i)
 		base := a.Base()
@@ -119,6 +120,22 @@ func (c *Config) checkActions(k *checker) {
 		byName[base.Name] = base.Type
 		k.found = append(k.found, setting.Below(at, a.Validate())...)
 		c.checkDestination(k, at, a)
+	}
+}
+
+// checkSilence refuses expected mail whose absence nobody is told of, and the other way round.
+func (c *Config) checkSilence(k *checker) {
+	told := false
+	for i, a := range c.Actions {
+		if a.Base().When != action.OnSilence {
+			continue
+		}
+		if told = true; !c.Expect.Enabled() {
+			k.add(fmt.Sprintf("action[%d].when", i), `silence needs expect, what mail is expected by when: expect = {by = "06:30"}`)
+		}
+	}
+	if c.Expect.Enabled() && !told {
+		k.add("expect", `no action tells of a silence; give one when = "silence"`)
 	}
 }
 

@@ -55,12 +55,23 @@ func TestValidate(t *testing.T) {
 		{"limit none", func(c *Config) { c.Limit = gate.Limit{Per: hour} }, "limit.count: must be at least 1"},
 		{"limit over", func(c *Config) { c.Limit = gate.Limit{Count: 1, Per: hour, Over: "drop"} }, "limit.over: unknown"},
 		{"expect", func(c *Config) {
-			c.Expect = gate.Expect{By: "06:30", Opens: "20:00", Days: []string{"mon-sun"}, Timezone: "Europe/Berlin"}
+			expecting(c, gate.Expect{By: "06:30", Opens: "20:00", Days: []string{"mon-sun"}, Timezone: "Europe/Berlin"})
 		}, ""},
-		{"expect both", func(c *Config) { c.Expect = gate.Expect{By: "06:30", Every: hour} }, "expect: give either"},
+		{"expect silently", func(c *Config) { c.Expect = gate.Expect{Every: hour} }, "expect: no action tells of a silence"},
+		{"silence", func(c *Config) { expecting(c, gate.Expect{}) }, "action[1].when: silence needs expect"},
+		{"move at silence", func(c *Config) {
+			expecting(c, gate.Expect{Every: hour})
+			c.Actions = append(c.Actions, moveTo("Done"))
+			c.Actions[2].Base().When = action.OnSilence
+		}, "action[2].when: silence has no message to move"},
+		{"move at dead", func(c *Config) {
+			c.Actions = append(c.Actions, moveTo("Done"))
+			c.Actions[1].Base().When = action.OnDead
+		}, "action[1].when: a message that has become a dead letter stays"},
+		{"expect both", func(c *Config) { expecting(c, gate.Expect{By: "06:30", Every: hour}) }, "expect: give either"},
 		{"expect nothing", func(c *Config) { c.Expect = gate.Expect{Opens: "06:30"} }, "expect: says not what"},
-		{"expect when", func(c *Config) { c.Expect = gate.Expect{By: "6"} }, "expect.by: \"6\""},
-		{"expect day", func(c *Config) { c.Expect = gate.Expect{By: "06:30", Days: []string{"monday"}} }, "expect.days[0]: \"monday\""},
+		{"expect when", func(c *Config) { expecting(c, gate.Expect{By: "6"}) }, "expect.by: \"6\""},
+		{"expect day", func(c *Config) { expecting(c, gate.Expect{By: "06:30", Days: []string{"monday"}}) }, "expect.days[0]: \"monday\""},
 		{"retry", func(c *Config) { c.Retry.First = 2 * hour }, "retry.max: "},
 		{"give up", func(c *Config) { c.Retry.GiveUpAfter = 1 }, "retry.give_up_after: "},
 		{"attempts", func(c *Config) { c.Retry.Attempts = -1 }, "retry.attempts: "},
@@ -81,6 +92,14 @@ func TestValidate(t *testing.T) {
 			check(t, c.Validate(), test.want)
 		})
 	}
+}
+
+// expecting lets the trigger expect mail, and tell of a silence.
+func expecting(c *Config, e gate.Expect) {
+	d, _ := action.New("exec")
+	d.Base().When = action.OnSilence
+	d.(*action.Exec).Command = []string{"/bin/true"}
+	c.Expect, c.Actions = e, append(c.Actions, d)
 }
 
 func flags() []action.Definition {

@@ -148,6 +148,9 @@ func milliseconds(seconds float64) string {
 
 // firingNotes say why a trigger does not fire, or not now.
 func firingNotes(t *metrics.TriggerStatus) (notes []string) {
+	if t.Silent != "" {
+		notes = append(notes, fmt.Sprintf("silent since %s: %s", t.SilentSince.Local().Format("2006-01-02 15:04:05"), t.Silent))
+	}
 	if t.Expired {
 		notes = append(notes, "it has expired and does not fire any more")
 	}

@@ -60,6 +60,7 @@ func setDefault[T comparable](v *T, to T) {
 // needs says what a type asks of the event.
 type needs struct {
 	message bool // it is nothing without a message
+	server  bool // it acts on the message where it is
 	forEach bool // it can run once an attachment
 }
 
@@ -77,6 +78,9 @@ func (c *Common) check(n needs) (problems []setting.Problem) {
 		string(OnMatch), string(OnNoMatch), string(Always), string(OnSilence), string(OnDead)})...)
 	if c.When == OnSilence && n.message {
 		problem("when", "silence has no message to %s; use exec, webhook, append or mail", c.Type)
+	}
+	if c.When == OnDead && n.server {
+		problem("when", "a message that has become a dead letter stays as it is on the server; use another action, or another event than dead")
 	}
 	problems = append(problems, setting.OneOf("for_each", c.ForEach, []string{eachMessage, eachAttachment})...)
 	switch {

@@ -49,12 +49,12 @@ type Delete struct{ Common }
 
 // Validate implements Definition.
 func (a *Move) Validate() []setting.Problem {
-	return append(a.check(needs{message: true}), a.Target.validate()...)
+	return append(a.check(needs{message: true, server: true}), a.Target.validate()...)
 }
 
 // Validate implements Definition.
 func (a *Copy) Validate() []setting.Problem {
-	return append(a.check(needs{message: true}), a.Target.validate()...)
+	return append(a.check(needs{message: true, server: true}), a.Target.validate()...)
 }
 
 // SetDefaults implements Definition.
@@ -62,7 +62,7 @@ func (a *Flag) SetDefaults() { a.Common.SetDefaults(); a.Flags.setDefaults() }
 
 // Validate implements Definition.
 func (a *Flag) Validate() []setting.Problem {
-	return append(a.check(needs{message: true}), a.Flags.validate()...)
+	return append(a.check(needs{message: true, server: true}), a.Flags.validate()...)
 }
 
 // SetDefaults implements Definition.
@@ -70,11 +70,11 @@ func (a *Unflag) SetDefaults() { a.Common.SetDefaults(); a.Flags.setDefaults() }
 
 // Validate implements Definition.
 func (a *Unflag) Validate() []setting.Problem {
-	return append(a.check(needs{message: true}), a.Flags.validate()...)
+	return append(a.check(needs{message: true, server: true}), a.Flags.validate()...)
 }
 
 // Validate implements Definition.
-func (a *Delete) Validate() []setting.Problem { return a.check(needs{message: true}) }
+func (a *Delete) Validate() []setting.Problem { return a.check(needs{message: true, server: true}) }
 
 // Run implements Server.
 func (a *Move) Run(ctx context.Context, m Mailbox, uid uint32) error {

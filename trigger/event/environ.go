@@ -55,6 +55,7 @@ func (e *Event) Environ(file string) []string {
 		{"DATE", date},
 		{"SIZE", number(m.Size)},
 		{"ATTACHMENTS", number(int64(len(m.Attachments)))},
+		{"REASON", e.Reason},
 	} {
 		list = append(list, "MAILTRIGGER_"+v.name+"="+Line(v.value, MaxVariable))
 	}

@@ -21,12 +21,22 @@ const (
 	KindDead    Kind = "dead"    // an action failed for good
 )
 
+// A DeadLetter is what has become a dead letter.
+type DeadLetter struct {
+	ID      string `json:"id"`       // for --retry and --discard
+	EventID string `json:"event_id"` // of the event that it was
+	Kind    Kind   `json:"kind"`     // likewise
+	Action  string `json:"action"`   // the first that failed; "" if none was begun
+}
+
 // An Event is one firing of one trigger. Its fields' Go names are what templates use.
 type Event struct {
 	Version     int              `json:"version"`
 	ID          string           `json:"id"` // stable: the same at every attempt, whatever crashed
 	Kind        Kind             `json:"kind"`
-	Reason      string           `json:"reason,omitempty"` // of silence: not_arrived or mailbox_unreachable
+	Reason      string           `json:"reason,omitempty"`      // of silence: not_arrived or mailbox_unreachable; of dead: why it is a dead letter
+	Deadline    time.Time        `json:"deadline,omitzero"`     // of silence: by when the message was expected
+	DeadLetter  *DeadLetter      `json:"dead_letter,omitempty"` // of dead
 	Trigger     string           `json:"trigger"`
 	Action      string           `json:"action"`
 	Connection  string           `json:"connection"`
@@ -35,7 +45,7 @@ type Event struct {
 	UID         uint32           `json:"uid"`
 	Attempt     int              `json:"attempt"`  // of this action, from 1
 	Received    time.Time        `json:"received"` // INTERNALDATE
-	Message     *message.Message `json:"message"`  // nil for silence
+	Message     *message.Message `json:"message"`  // nil for silence, and for the dead letter of one
 
 	// For templates only.
 	Attachment *message.Attachment `json:"-"` // in for_each = "attachment"

@@ -103,12 +103,13 @@ MAILTRIGGER_SUBJECT=Invoice 2026-001
 MAILTRIGGER_DATE=2026-01-05T09:30:00Z
 MAILTRIGGER_SIZE=611
 MAILTRIGGER_ATTACHMENTS=1
+MAILTRIGGER_REASON=
 MAILTRIGGER_FILE=/files/x`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if n := len(Sample(KindSilence).Environ("")); n != 18 {
-		t.Errorf("%d variables at silence; want 18", n)
+	if n := len(Sample(KindSilence).Environ("")); n != 19 {
+		t.Errorf("%d variables at silence; want 19", n)
 	}
 }
 

@@ -46,11 +46,15 @@ func Sample(kind Kind) *Event {
 		Match:    map[string]string{},
 	}
 	if kind == KindSilence {
-		e.Reason = "not_arrived"
+		e.Reason, e.Deadline = "not_arrived", time.Date(2026, time.January, 5, 6, 30, 0, 0, time.UTC)
 		return e
 	}
 	e.Raw = []byte(strings.ReplaceAll(sampleMail, "\n", "\r\n"))
 	e.Message = message.Parse(e.Raw, message.Options{})
+	if kind == KindDead {
+		e.Reason = "action book: it exited with 65"
+		e.DeadLetter = &DeadLetter{ID: "1", EventID: strings.Repeat("fedcba9876543210", 4), Kind: KindMessage, Action: "book"}
+	}
 	e.Saved = []string{"/var/lib/example/invoice.pdf"}
 	return e
 }

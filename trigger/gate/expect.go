@@ -13,7 +13,7 @@ const (
 
 const (
 	settle   = 2 * time.Second  // after a window closes: until then a server may still be putting away what came in time
-	patience = 30 * time.Second // how long after that a mailbox may take to be looked into
+	patience = 30 * time.Second // how long a mailbox may take then to be looked into
 	busy     = 10 * time.Minute // likewise, while it is being read
 	maxMet   = 8                // windows that are remembered as met
 )
@@ -121,15 +121,15 @@ func (x *Expected) Arrive(s Expectation, at, now time.Time) (Expectation, Back) 
 // Mailboxes is what is known of the trigger's mailboxes.
 type Mailboxes struct {
 	Looked time.Time // when the last look into each of them began that saw all there was, of the one where that is longest ago; zero: never
-	Since  time.Time // since when they have been watched, without a pause
+	Asked  time.Time // when they were asked last to be looked into; zero: never
 	Busy   bool      // those that were not looked into are being read
 }
 
 // A Check is what is to be done about expected mail.
 type Check struct {
 	Silence string    // not empty: a silence has to be told of, for this reason
-	Closed  time.Time // the end of its window
-	Look    bool      // look into the mailboxes, then check again
+	Closed  time.Time // the end of the window that is to be judged; zero if none is
+	Look    bool      // ask for a look into the mailboxes now
 	Next    time.Time // when to check again
 }
 
@@ -150,20 +150,21 @@ func (x *Expected) Check(s Expectation, now time.Time, boxes Mailboxes) (c Check
 		s.Judged = closes
 		return c, s
 	}
+	c.Closed = w.closes
 	due := w.closes.Add(settle)
 	if !boxes.Looked.Before(due) {
 		s.Judged = closes
 		return x.silent(c, s, w, NotArrived)
 	}
-	c.Look = true
 	wait := patience
 	if boxes.Busy {
 		wait = busy
 	}
-	if boxes.Since.After(due) { // the daemon did not run then
-		due = boxes.Since
-	}
-	if give := due.Add(wait); now.Before(give) {
+	// They have time from when they are asked on: the daemon may not have run when it
+	// was due, or the machine slept.
+	if boxes.Asked.Before(due) {
+		c.Look, c.Next = true, now.Add(wait)
+	} else if give := boxes.Asked.Add(wait); now.Before(give) {
 		c.Next = give
 	} else if s.Unknown != closes {
 		s.Unknown = closes
@@ -173,7 +174,7 @@ func (x *Expected) Check(s Expectation, now time.Time, boxes Mailboxes) (c Check
 }
 
 func (x *Expected) silent(c Check, s Expectation, w window, reason string) (Check, Expectation) {
-	c.Silence, c.Closed = reason, w.closes
+	c.Silence = reason
 	s.Reason, s.Opened, s.Closed = reason, w.opens.UnixMilli(), w.closes.UnixMilli()
 	return c, s
 }
