@@ -3,9 +3,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -91,63 +88,6 @@ func TestReadmeExitCodes(t *testing.T) {
 	same(t, "exit codes", table(t, "Code", "Meaning"), want)
 }
 
-// What is not available is what the config package refuses, for the values that it refuses.
-func TestReadmeLater(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "internal/config/later.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want, got [][]string
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok || spec.Names[0].Name != "later" {
-			return true
-		}
-		for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
-			feature := e.(*ast.CompositeLit).Elts
-			values := "some"
-			if name, ok := feature[1].(*ast.Ident); ok && name.Name == "nil" {
-				values = "all"
-			}
-			want = append(want, []string{code(unquote(t, feature[0])), values, unquote(t, feature[2])})
-		}
-		return false
-	})
-	if len(want) == 0 {
-		t.Fatal("no table of features in later.go")
-	}
-	for _, row := range table(t, "Key", "Values", "What is missing") {
-		values := row[1]
-		if values != "all" {
-			values = "some"
-			testLater(t, strings.Trim(row[0], "`"), row[1])
-		}
-		got = append(got, []string{row[0], values, row[2]})
-	}
-	same(t, "not available", got, want)
-}
-
-// laterConfigs are configs in which a key has the value VALUE, by the key.
-var laterConfigs = map[string]string{
-	"trigger.*.action[].type": "[[trigger.x.action]]\ntype = \"VALUE\"\n",
-	"trigger.*.action[].when": "[[trigger.x.action]]\ntype = \"exec\"\ncommand = [\"true\"]\nwhen = \"VALUE\"\n",
-}
-
-// testLater checks that each value of a list is refused as not available.
-func testLater(t *testing.T, key, values string) {
-	for value := range strings.SplitSeq(values, ", ") {
-		text, known := laterConfigs[key]
-		if !known {
-			t.Errorf("the test has no config for %s", key)
-			return
-		}
-		problems := load(t, strings.ReplaceAll(text, "VALUE", strings.Trim(value, "`")))
-		if !slices.ContainsFunc(problems, func(p config.Problem) bool { return strings.Contains(p.Text, "not available in this version") }) {
-			t.Errorf("README.md says that %s is not available as %s; the config package says %v", value, key, problems)
-		}
-	}
-}
-
 // load returns what is wrong with a config.
 func load(t *testing.T, text string) []config.Problem {
 	t.Helper()
@@ -157,14 +97,6 @@ func load(t *testing.T, text string) []config.Problem {
 	}
 	_, problems := config.Load(path, config.Options{})
 	return problems
-}
-
-func unquote(t *testing.T, e ast.Expr) string {
-	s, err := strconv.Unquote(e.(*ast.BasicLit).Value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // The fields of the dialog lead to keys that there are.

@@ -155,7 +155,6 @@ type loader struct {
 }
 
 func (l *loader) load() {
-	l.postpone(l.top)
 	l.bases = map[string]map[string]bool{
 		"connection": l.extend(l.top.get("connection")),
 		"trigger":    l.extend(l.top.get("trigger")),

@@ -30,21 +30,13 @@ var (
 	typeKey    = regexp.MustCompile(`^#?type = "(.*?)"`)
 )
 
-const notYet = "not available in this version"
-
-// shown is a key that the example shows.
-type shown struct {
-	line   int
-	marked bool // as not available
-}
-
-// exampleKeys returns the keys that the example shows, set or not, by table and name as in Key.
-func exampleKeys(t *testing.T, text string) map[[2]string]shown {
-	keys := map[[2]string]shown{}
-	table, marked := "", false
+// exampleKeys returns the lines of the keys that the example shows, set or not, by
+// table and name as in Key.
+func exampleKeys(t *testing.T, text string) map[[2]string]int {
+	keys := map[[2]string]int{}
+	table := ""
 	for i, line := range strings.Split(text, "\n") {
 		if m := header.FindStringSubmatch(line); m != nil {
-			marked = strings.Contains(line, notYet)
 			parts := strings.Split(m[1], ".")
 			if len(parts) > 1 && slices.Contains(sections, parts[0]) {
 				parts[1] = "NAME"
@@ -53,7 +45,7 @@ func exampleKeys(t *testing.T, text string) map[[2]string]shown {
 			if strings.HasPrefix(strings.TrimPrefix(line, "#"), "[[") {
 				table += "[]"
 			}
-			keys[[2]string{table, ""}] = shown{i + 1, marked}
+			keys[[2]string{table, ""}] = i + 1
 			continue
 		}
 		m := settingKey.FindStringSubmatch(line)
@@ -65,15 +57,14 @@ func exampleKeys(t *testing.T, text string) map[[2]string]shown {
 		}
 		at := [2]string{table, m[1]}
 		if before, twice := keys[at]; twice && !strings.Contains(table, "condition") {
-			t.Errorf("line %d: %s is shown already in line %d", i+1, m[1], before.line)
+			t.Errorf("line %d: %s is shown already in line %d", i+1, m[1], before)
 		}
-		keys[at] = shown{i + 1, marked || strings.Contains(line, notYet)}
+		keys[at] = i + 1
 	}
 	return keys
 }
 
-// TestExampleIsComplete holds the example to the structs: it shows every key,
-// no other, and marks those that this version does not have.
+// TestExampleIsComplete holds the example to the structs: it shows every key, and no other.
 func TestExampleIsComplete(t *testing.T) {
 	b, err := os.ReadFile(example)
 	if err != nil {
@@ -87,19 +78,15 @@ func TestExampleIsComplete(t *testing.T) {
 			at = [2]string{strings.TrimPrefix(k.Table+"."+k.Name, "."), ""}
 		}
 		known[at] = true
-		s, there := found[at]
-		switch {
-		case !there:
+		if _, there := found[at]; !there {
 			t.Errorf("[%s] %s is not shown", k.Table, k.Name)
-		case k.Later != "" && !s.marked:
-			t.Errorf("line %d: %s has no mark %q", s.line, k.Name, notYet)
 		}
 	}
-	for at, s := range found {
+	for at, line := range found {
 		_, typ, isAction := strings.Cut(at[0], "[] ")
 		copied := strings.HasPrefix(at[0], "smtp.NAME.") || strings.HasPrefix(at[0], "proxy.NAME")
 		if at[1] != "" && !known[at] && !copied && (!isAction || slices.Contains(action.Types(), typ)) {
-			t.Errorf("line %d: [%s] %s is not a key", s.line, at[0], at[1])
+			t.Errorf("line %d: [%s] %s is not a key", line, at[0], at[1])
 		}
 	}
 }
@@ -119,7 +106,6 @@ func TestExampleUncommented(t *testing.T) {
 	}
 	_, problems := Load(file, Options{})
 	expected := map[string]string{ // how what is said begins, and why that is right
-		notYet:                          "some is marked so",
 		"give exactly one of":           "all the ways to give a secret",
 		"open /etc/":                    "files that are not there",
 		`is for `:                       "proxy keys of other types",
@@ -136,6 +122,8 @@ func TestExampleUncommented(t *testing.T) {
 		"certificate":                   "a secret and a certificate",
 		"no such file":                  "files that are not there",
 		"has taken the message away":    "move and delete",
+		"give either by or every":       "two ways to expect mail",
+		"no action tells of a silence":  "actions have another when",
 		`unknown trigger "reminder"`:    "a trigger that is not there",
 		"it needs for_each":             "keys of for_each, which is off",
 	}

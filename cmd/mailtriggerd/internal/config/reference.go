@@ -15,7 +15,6 @@ type Key struct {
 	Name    string
 	Type    string // for people
 	Default string // for people, in Markdown; "" if there is none
-	Later   string // what it belongs to, if this version has it not; "" if it works
 }
 
 // Keys returns all keys, in the order of the structs that they fill.
@@ -23,9 +22,6 @@ func Keys() []Key {
 	w := &walker{seen: map[reflect.Type]string{}}
 	d := &document{ConnectRate: 200, Log: LogConfig{Format: "text"}, Metrics: MetricsConfig{Listen: "127.0.0.1:9847"}}
 	w.table("", reflect.ValueOf(d).Elem())
-	for i := range w.keys {
-		w.keys[i].Later = w.keys[i].later()
-	}
 	return w.keys
 }
 
@@ -42,29 +38,9 @@ func Reference() string {
 			}
 			fmt.Fprintf(&b, "\n### %s\n\n| key | type | default |\n|---|---|---|\n", title)
 		}
-		def := k.Default
-		if k.Later != "" {
-			def = strings.TrimSpace(def + " (not available in this version)")
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, k.Type, def)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, k.Type, k.Default)
 	}
 	return strings.TrimPrefix(b.String(), "\n")
-}
-
-// later returns what the key belongs to if the table of later features has it whatever its value.
-func (k Key) later() string {
-	path, typ, _ := strings.Cut(k.Table, " ")
-	path = strings.ReplaceAll(strings.TrimPrefix(path+"."+k.Name, "."), "NAME", "*")
-	for _, f := range later {
-		rest, found := strings.CutPrefix(path, f.path)
-		if f.when == nil && found && (rest == "" || rest[0] == '.' || rest[0] == '[') {
-			return f.what
-		}
-		if typ != "" && f.path == "trigger.*.action[].type" && f.when(&node{value: typ}) {
-			return f.what
-		}
-	}
-	return ""
 }
 
 // A walker follows structs and notes their keys.
