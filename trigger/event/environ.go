@@ -15,7 +15,8 @@ import (
 const MaxVariable = 32 << 10
 
 // Environ returns the MAILTRIGGER_ variables of the event in the form "NAME=value".
-// All of them are always there; what the event lacks is empty. file is the value
+// All of them are always there, MAILTRIGGER_REASON aside, which messages have not; what
+// the event lacks is empty. file is the value
 // of MAILTRIGGER_FILE. Values are valid UTF-8 of at most MaxVariable bytes in
 // which control characters and line separators have become spaces.
 func (e *Event) Environ(file string) []string {
@@ -55,9 +56,11 @@ func (e *Event) Environ(file string) []string {
 		{"DATE", date},
 		{"SIZE", number(m.Size)},
 		{"ATTACHMENTS", number(int64(len(m.Attachments)))},
-		{"REASON", e.Reason},
 	} {
 		list = append(list, "MAILTRIGGER_"+v.name+"="+Line(v.value, MaxVariable))
+	}
+	if e.Kind != KindMessage {
+		list = append(list, "MAILTRIGGER_REASON="+Line(e.Reason, MaxVariable))
 	}
 	return append(list, "MAILTRIGGER_FILE="+file)
 }
