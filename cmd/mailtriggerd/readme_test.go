@@ -256,7 +256,7 @@ func TestReadmeEnvironment(t *testing.T) {
 	for _, row := range table(t, "Variable", "Is") {
 		got = append(got, strings.Trim(row[0], "`"))
 	}
-	for _, v := range event.Sample(event.KindMessage).Environ("") {
+	for _, v := range event.Sample(event.KindDead).Environ("") {
 		name, _, _ := strings.Cut(v, "=")
 		want = append(want, name)
 	}
