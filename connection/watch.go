@@ -42,18 +42,18 @@ type Watch struct {
 	cfg     *Config
 	mailbox string
 	look    LookFunc
-	ctx     context.Context // ends with Close by force, and with the Dialer
-	cancel  context.CancelCauseFunc
 	unbind  func() bool
 	done    chan struct{} // closed when the state is closed
 
 	mu      sync.Mutex
 	state   State
-	since   time.Time     // of the state
-	session *session      // of connecting, looking, parked; nil before there is one
-	mb      *Mailbox      // in the session
-	parked  *wire.Parked  // while parked
-	timer   *time.Timer   // while in backoff, or waiting for the connect rate
+	since   time.Time       // of the state
+	session *session        // of connecting, looking, parked; nil before there is one
+	mb      *Mailbox        // in the session
+	parked  *wire.Parked    // while parked
+	timer   *time.Timer     // while in backoff, or waiting for the connect rate
+	ctx     context.Context // of connecting and looking: ends with Close by force, and with the Dialer; nil else
+	cancel  context.CancelCauseFunc
 	again   bool          // somebody has asked for a look since the last began
 	closing bool          // Close was called: let nothing new begin
 	retry   retry         // how long to wait, and what was said
@@ -99,7 +99,6 @@ func (d *Dialer) Watch(cfg *Config, mailbox string, look LookFunc) *Watch {
 		state: StateConnecting, since: time.Now(),
 	}
 	w.retry.longest = d.opts.MaxBackoff
-	w.ctx, w.cancel = context.WithCancelCause(context.Background())
 	w.unbind = context.AfterFunc(d.ctx, func() { w.abort(errClosed) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -171,7 +170,9 @@ func (w *Watch) Close(ctx context.Context) error {
 	case StateBackoff:
 		w.end()
 	case StateConnecting:
-		w.cancel(errClosing)
+		if w.cancel != nil {
+			w.cancel(errClosing)
+		}
 		if w.timer != nil && w.timer.Stop() {
 			w.end()
 		}
@@ -200,10 +201,12 @@ const abortWait = 5 * time.Second
 
 // abort ends everything by force.
 func (w *Watch) abort(why error) {
-	w.cancel(why)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closing = true
+	if w.cancel != nil {
+		w.cancel(why)
+	}
 	if w.session != nil {
 		w.session.link.Close()
 	}
@@ -226,6 +229,18 @@ func (w *Watch) become(s State) {
 	}
 }
 
+// begin gives connecting or looking a context. mu is held.
+func (w *Watch) begin() { w.ctx, w.cancel = context.WithCancelCause(context.Background()) }
+
+// rest drops it: what only waits has nothing to end, and a context that has had
+// children takes almost a KiB. mu is held.
+func (w *Watch) rest() {
+	if w.cancel != nil {
+		w.cancel(errClosing)
+		w.ctx, w.cancel = nil, nil
+	}
+}
+
 // end is the last state. mu is held.
 func (w *Watch) end() {
 	if w.state == StateClosed {
@@ -238,7 +253,7 @@ func (w *Watch) end() {
 	w.become(StateClosed)
 	w.session, w.mb, w.parked = nil, nil, nil
 	w.unbind()
-	w.cancel(errClosing)
+	w.rest()
 	close(w.done)
 }
 
@@ -277,6 +292,7 @@ func (w *Watch) connect() {
 		return
 	}
 	w.become(StateConnecting)
+	w.begin()
 	w.again = false
 	w.mu.Unlock()
 
@@ -362,6 +378,7 @@ func (w *Watch) park() {
 	w.mu.Lock() // woken waits for it, so that parked is set before it is used
 	defer w.mu.Unlock()
 	w.become(StateParked)
+	w.rest()
 	w.parked = w.d.parker.Park(w.session.link, o, w.woken)
 	if w.again || w.closing {
 		w.parked.Interrupt()
@@ -387,6 +404,7 @@ func (w *Watch) woken(wake wire.Wake) {
 	s, mb := w.session, w.mb
 	w.parked = nil
 	w.again = false
+	w.begin()
 	w.become(StateLooking)
 	closing := w.closing
 	w.mu.Unlock()
@@ -429,7 +447,8 @@ func (w *Watch) lost(s *session, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.session, w.mb, w.parked = nil, nil, nil
-	if w.closing || w.ctx.Err() != nil {
+	w.rest()
+	if w.closing {
 		w.end()
 		return
 	}

@@ -65,10 +65,11 @@ func newCollector(e *Engine, conn *connection.Config, key journal.MailboxKey) *c
 	c := &collector{
 		e: e, key: key, batch: maxBatch, conn: conn, wantedConn: conn,
 		fails: make(map[uint32]fetchFails), groups: make(map[groupKey]*group),
-		log: e.log.With("mailbox", key.Mailbox),
 	}
-	if conn != nil {
-		c.log = c.log.With("connection", conn.Name)
+	if conn == nil {
+		c.log = e.log.With("mailbox", key.Mailbox)
+	} else {
+		c.log = e.log.With("mailbox", key.Mailbox, "connection", conn.Name)
 	}
 	return c
 }
