@@ -192,7 +192,8 @@ func (c *collector) commit(ctx context.Context, batch *journal.Batch) error {
 	return nil
 }
 
-// unread is the key of Job.Extra under which a message that was not read says why.
+// unread is the key of Job.Extra under which a message says why it is a dead letter
+// before anything ran: it could not be read, or not be judged.
 const unread = "unread"
 
 // judge asks the conditions of a feed's trigger about a message, as far as it was read.
