@@ -163,7 +163,9 @@ func (d *Dialer) SendMail(ctx context.Context, s *SMTP, m *smtp.Mail) (*smtp.Rec
 	}
 	host, user := cfg.loginKey()
 	if wait := d.wrong.Blocked(host, user, time.Now()); wait > 0 && user != "" {
-		return nil, cfg.sign(notTried(user, wait)) // a full queue need not knock for each of its mails
+		failed := cfg.sign(notTried(user, wait)) // a full queue need not knock for each of its mails
+		failed.Hint = fmt.Sprintf("correct the password and reload; the mail is tried again in %s", round(wait))
+		return nil, failed
 	}
 	select {
 	case shared.busy <- struct{}{}:
@@ -190,6 +192,9 @@ func (d *Dialer) SendMail(ctx context.Context, s *SMTP, m *smtp.Mail) (*smtp.Rec
 	client.Quit()
 	return receipt, nil
 }
+
+// ForgiveSMTP is Forgive for an SMTP table.
+func (d *Dialer) ForgiveSMTP(s *SMTP) { d.Forgive(s.config()) }
 
 // CheckSMTP is Check for a server that takes mail: secrets, proxy, connect, tls,
 // greeting, capabilities and login, as far as it gets. It sends no mail.

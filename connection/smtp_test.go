@@ -239,6 +239,10 @@ func TestRigWrongLogins(t *testing.T) {
 	if _, err := d.SendMail(t.Context(), good, note("x", "a@example.com")); err == nil || !strings.Contains(err.Error(), "not tried") {
 		t.Errorf("the right password for the same account: %v", err)
 	}
+	d.ForgiveSMTP(good)
+	if _, err := d.SendMail(t.Context(), good, note("forgiven", "a@example.com")); err != nil {
+		t.Errorf("forgiven: %v", err)
+	}
 }
 
 // All of a connect, whatever the server does, ends within the timeout, and says in

@@ -105,13 +105,17 @@ func (d *daemon) reload() {
 	}
 	d.dialer.SetConnectRate(next.ConnectRate)
 	d.observe(next)
-	d.retryMended()
+	d.retryMended(next)
 	d.log.Info("the configuration was reloaded", "config", next.Path, "connections", len(next.Connections), "triggers", len(next.Triggers))
 }
 
 // retryMended tries those connections at once that wait for a person: who reloads may
-// have mended what they lack, a password in a file for instance.
-func (d *daemon) retryMended() {
+// have mended what they lack, a password in a file for instance. The logins of smtp
+// tables are forgiven; their mail is tried again in its own time.
+func (d *daemon) retryMended(cfg *config.Config) {
+	for _, s := range cfg.SMTP {
+		d.dialer.ForgiveSMTP(s)
+	}
 	waiting := make(map[string]bool)
 	for _, w := range d.engine.Watches() {
 		if w.State == connection.StateBackoff && w.LastError != nil && (w.LastError.Permanent || w.LastError.AuthRequired) {
