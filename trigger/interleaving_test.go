@@ -319,3 +319,29 @@ func TestHeldMailboxIsReleased(t *testing.T) {
 		})
 	}
 }
+
+// A trigger fires once on a message also where another one, whose queue was full,
+// decides only afterwards to move it to where the first one watches, too.
+func TestOwnMoveByATriggerThatLags(t *testing.T) {
+	slow, both := newRecorder("slow"), newRecorder("both")
+	began, release := blocking(slow)
+	defer release()
+	w := newWorld(t, newTrigger("slow", slow, movingTo("Archive")), on(newTrigger("both", both), "INBOX", "Archive"))
+	w.start()
+	names := numbered("m", maxJobs+20)
+	w.append(names...)
+	<-began
+	both.wait(t, len(names))
+	w.until("the slow trigger's queue is full, the other's is empty", func() bool {
+		s := w.engine.Triggers()
+		return s[0].Queue == maxJobs && s[1].Queue == 0
+	})
+	release()
+	w.until("all are moved", func() bool { return len(w.mailbox("Archive")) == len(names) })
+	w.quiet()
+	w.append("last") // and all in Archive are decided about
+	both.wait(t, 1)
+	w.until("it is moved", func() bool { return len(w.mailbox("Archive")) == len(names)+1 })
+	w.quiet()
+	equal(t, "fired", sorted(both.subjects()), sorted(append(names, "last")))
+}

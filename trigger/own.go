@@ -103,6 +103,7 @@ func (o *own) ended(c *collector, j *job) *journal.Batch {
 	g := j.group
 	fired, others := slices.Clone(g.fired), g.open > 1 || len(g.jobs) > 0
 	c.mu.Unlock()
+	others = others || c.lags()
 	key := hereKey(c.key, j.rec.IdentityHash)
 	state := make(map[string][]byte)
 	switch {
@@ -114,6 +115,12 @@ func (o *own) ended(c *collector, j *job) *journal.Batch {
 		return nil
 	}
 	return &journal.Batch{State: state}
+}
+
+// lags reports whether a trigger has yet to decide about mail that others may have
+// passed, as its queue is full.
+func (c *collector) lags() bool {
+	return slices.ContainsFunc(c.wantsNow(), func(w want) bool { return w.runner.isFull(c) })
 }
 
 func (o *own) forget(key string) bool {

@@ -33,7 +33,7 @@ func (s *stubborn) Run(ctx context.Context, run *action.Run) action.Result {
 
 // blocking holds each attempt until it is released, and says when one has begun.
 func blocking(r *recorder) (began chan string, release func()) {
-	began, hold := make(chan string, 1000), make(chan struct{})
+	began, hold := make(chan string, 2*maxJobs), make(chan struct{})
 	r.do = func(run *action.Run) action.Result {
 		began <- run.Event.Message.Subject
 		<-hold

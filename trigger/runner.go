@@ -91,6 +91,14 @@ func (r *runner) reserve(c *collector, size int64) bool {
 	return true
 }
 
+// isFull reports whether the collector waits for room in the queue.
+func (r *runner) isFull(c *collector) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, full := r.full[c]
+	return full
+}
+
 // adopt counts a job that the journal had at the start, whatever the limits.
 func (r *runner) adopt(size int64) {
 	r.mu.Lock()

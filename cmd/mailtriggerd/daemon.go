@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"mailtrigger/cmd/mailtriggerd/internal/config"
@@ -61,9 +62,15 @@ func (c *call) runDaemon(ctx context.Context) int {
 	return exitOK
 }
 
-// openJournal opens the state directory, or says why not and with which exit code.
+// openJournal opens the state directory, or says why not and with which exit code. A
+// full disk is a failure that passes: a service manager may start it again.
 func openJournal(dir string, log *slog.Logger) (*journal.Journal, int) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	err := os.MkdirAll(dir, 0o700)
+	if isFull(err) {
+		sayFull(log, dir, err)
+		return nil, exitFailed
+	}
+	if err != nil {
 		log.Error("cannot make the state directory; set state_dir to one that this user may write", "err", err)
 		return nil, exitState
 	}
@@ -71,12 +78,21 @@ func openJournal(dir string, log *slog.Logger) (*journal.Journal, int) {
 	switch {
 	case err == nil:
 		return store, exitOK
+	case isFull(err):
+		sayFull(log, dir, err)
+		return nil, exitFailed
 	case errors.Is(err, journal.ErrLocked):
 		log.Error("another daemon has the state directory; stop it first, or give this one a state_dir of its own", "state_dir", dir, "err", err)
 		return nil, exitRunning
 	}
 	log.Error("cannot open the journal", "state_dir", dir, "err", err)
 	return nil, exitState
+}
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+func sayFull(log *slog.Logger, dir string, err error) {
+	log.Error("the disk of the state directory is full; make room on it, then start again (systemd does so by itself): nothing is lost, mail waits on the server", "state_dir", dir, "err", err)
 }
 
 // A daemon is the parts that run together.

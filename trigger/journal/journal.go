@@ -42,6 +42,7 @@ type Journal struct {
 	bodies      map[uint64]int // how many jobs and dead letters have a body
 	shared      map[string]string
 	loaded      []*Job // until Jobs
+	handed      bool   // Jobs has returned them
 	next        uint64 // sequence number
 	reserved    uint64 // durable bound of next
 	nextLine    uint64 // of history
@@ -149,18 +150,24 @@ func (j *Journal) view(fn func(tx *bolt.Tx) error) error {
 // Jobs returns the jobs that were open at the start, in the order of Seq, with
 // what the results log knew. It returns them once: they are the caller's.
 func (j *Journal) Jobs() []*Job {
+	jobs, _ := j.handOver()
+	return jobs
+}
+
+// handOver returns what Jobs does, and whether it is the first time.
+func (j *Journal) handOver() (jobs []*Job, first bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	jobs := j.loaded
-	j.loaded = nil
-	return jobs
+	jobs, first = j.loaded, !j.handed
+	j.loaded, j.handed = nil, true
+	return jobs, first
 }
 
 // OpenJobs returns the jobs that have not ended, in the order of Seq: at the start
 // what Jobs returns, later, for an engine that takes over from another in the same
 // process, as they are stored. Nothing else may work on them then.
 func (j *Journal) OpenJobs(ctx context.Context) ([]*Job, error) {
-	if jobs := j.Jobs(); jobs != nil {
+	if jobs, first := j.handOver(); first {
 		return jobs, nil
 	}
 	if err := j.Sync(ctx); err != nil {
