@@ -45,12 +45,8 @@ func (g *group) explain(s *sight) Verdict {
 			holding++
 		}
 	}
-	want := g.word + " of " + strconv.Itoa(len(members))
-	if g.word == "none" {
-		want = "none of " + strconv.Itoa(len(members))
-	}
 	return Verdict{
-		Field: g.word, Operator: "group", Want: []string{want}, Got: []string{strconv.Itoa(holding)},
+		Field: g.word, Operator: "group", Want: []string{fmt.Sprintf("%s of %d", g.word, len(members))}, Got: []string{strconv.Itoa(holding)},
 		OK: g.judge(s) == Yes, Conditions: members,
 	}
 }
