@@ -34,4 +34,13 @@
 // A parked link holds no buffer, and on Linux no goroutine. It idles, renews
 // IDLE, compares the mailbox now and then by selecting it again, polls where there
 // is no IDLE, and ends with an error if the server does not answer in time.
+//
+// # Several mailboxes
+//
+// A link that watches more than the selected mailbox has a Roll of them. The guard
+// and the park loop hear what the server says of those (STATUS and LIST responses,
+// as NOTIFY brings them; RFC 5465), so that nothing is lost between the two. The park
+// loop also asks for each by STATUS at every recheck, and sends NOOP at each renewal
+// of IDLE, for servers that hold their notifications back. News wakes the link with
+// Elsewhere. A link without a roll pays a pointer for it.
 package wire

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"time"
 )
 
 // step takes one event of the scanner and turns it into what the client gets.
@@ -61,6 +62,9 @@ func (c *lent) response(h head) error {
 	}
 	if isNews(h.kind) && !c.explains(h.kind) {
 		l.news(h.kind)
+	}
+	if l.roll != nil && !s.over && (h.kind == kindStatus || h.kind == kindList && !c.explains(kindList)) {
+		l.roll.hear(h, s.piece, time.Now(), working)
 	}
 	switch {
 	case h.kind == kindTagged:

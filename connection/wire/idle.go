@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"strings"
@@ -26,11 +27,12 @@ const (
 	Rechecked                 // nothing was told, but the mailbox differs from Known, or cannot be selected any more
 	Interrupted               // Interrupt was called
 	Ended                     // the link has died: Wake.Err says why
+	Elsewhere                 // there is news of mailboxes on the link's Roll, none of the selected one
 )
 
 // String returns the reason's name in lower case.
 func (r Reason) String() string {
-	return [...]string{"pushed", "rechecked", "interrupted", "ended"}[r]
+	return [...]string{"pushed", "rechecked", "interrupted", "ended", "elsewhere"}[r]
 }
 
 // Wake says why a link was woken, and when the server spoke.
@@ -51,6 +53,7 @@ const (
 	phaseDone                // DONE was sent: for IDLE's tagged reply
 	phaseNoop                // for the reply to NOOP
 	phaseSelect              // for the reply to SELECT
+	phaseStatus              // for the replies to a batch of STATUS
 	phaseOver                // for nothing: woken
 )
 
@@ -70,6 +73,7 @@ type idler struct {
 	o    *ParkOptions
 
 	due       time.Duration // when timeout is to be called
+	parkedAt  time.Duration
 	began     time.Duration // the link was parked, or rechecked
 	sentAt    time.Duration // the exchange began
 	refreshAt time.Duration // the line is to be proven alive
@@ -81,6 +85,8 @@ type idler struct {
 	result    Wake
 	interrupt bool
 	urgent    bool // there was an EXISTS among the news
+	elsewhere bool // the roll has news
+	mail      bool // and it is mail
 	phase     phase
 	step      uint8 // of early
 	hasty     uint8 // IDLEs in a row that the server ended at once
@@ -88,8 +94,9 @@ type idler struct {
 
 // begin starts waiting, or ends at once if there is news already.
 func (d *idler) begin(now time.Duration) {
-	d.began, d.refreshAt, d.recheckAt = now, now+d.o.Refresh, now+d.o.Recheck
+	d.parkedAt, d.began, d.refreshAt, d.recheckAt = now, now, now+d.o.Refresh, now+d.o.Recheck
 	d.phase = phasePause
+	d.consult(now)
 	if at := d.link.newsAt.Load(); at != 0 {
 		d.pushed, d.urgent = time.Unix(0, at), d.link.urgent.Load()
 	}
@@ -142,6 +149,8 @@ func (d *idler) response(h head, now time.Duration) {
 		if string(h.tag) == d.tag {
 			d.tag = ""
 			d.reply(parseStatus(h.typ, l.scan.piece[h.rest:]), now)
+		} else if rest, found := bytes.CutPrefix(h.tag, []byte(d.tag)); found && d.phase == phaseStatus {
+			d.told(rest, parseStatus(h.typ, l.scan.piece[h.rest:]), now)
 		} // else the reply to a DONE that crossed the end of IDLE, or a forgery
 	case h.kind == kindContinue:
 		if d.phase == phaseEnter {
@@ -155,6 +164,35 @@ func (d *idler) response(h head, now time.Duration) {
 		d.seen.Exists = h.number
 	case isNews(h.kind):
 		d.news(h.kind, now)
+	case l.roll != nil && !l.scan.over && (h.kind == kindStatus || h.kind == kindList):
+		l.roll.hear(h, l.scan.piece, time.Now(), d.hearing(now))
+		if d.consult(now); d.elsewhere {
+			d.hurry(now)
+		}
+	}
+}
+
+// hearing says what the link is about, for the roll.
+func (d *idler) hearing(now time.Duration) hearing {
+	switch {
+	case d.phase != phaseNoop && d.phase != phaseStatus:
+		return waiting
+	case now-d.parkedAt < lateAfter:
+		return working
+	}
+	return asking
+}
+
+// consult looks what the roll has heard.
+func (d *idler) consult(now time.Duration) {
+	r := d.link.roll
+	if r == nil {
+		return
+	}
+	t := time.Now()
+	d.recheckAt = min(d.recheckAt, now+r.due(t, d.o.Recheck).Sub(t))
+	if d.elsewhere, d.mail = r.news(); !d.elsewhere && d.phase == phaseIdle {
+		d.due = min(d.due, max(now, d.recheckAt))
 	}
 }
 
@@ -193,7 +231,7 @@ func (d *idler) news(k kind, now time.Duration) {
 // gap returns how long the news has to wait.
 func (d *idler) gap() time.Duration {
 	since := time.Since(time.Unix(0, d.link.minorAt))
-	if d.urgent || d.interrupt || since < 0 {
+	if d.urgent || d.mail || d.interrupt || since < 0 {
 		return 0
 	}
 	return max(0, minorGap-since)
@@ -238,13 +276,15 @@ func (d *idler) timeout(now time.Duration) {
 		d.late("NOOP")
 	case phaseSelect:
 		d.late("SELECT")
+	case phaseStatus:
+		d.late("STATUS")
 	}
 }
 
 // next goes on with nothing outstanding: wakes if there is a reason, else waits.
 func (d *idler) next(now time.Duration) {
 	switch {
-	case !d.pushed.IsZero():
+	case !d.pushed.IsZero() || d.elsewhere:
 		if gap := d.gap(); gap > 0 {
 			d.phase, d.due = phasePause, now+gap
 			return
@@ -267,7 +307,7 @@ func (d *idler) entered(now time.Duration) {
 	d.sentAt = now
 	d.refreshAt = now + d.o.Refresh
 	d.due = d.refreshAt
-	if d.o.Select != "" {
+	if d.o.Select != "" || d.link.roll != nil {
 		d.due = min(d.due, max(d.recheckAt, now))
 	}
 	for ; int(d.step) < len(early); d.step++ {
@@ -277,7 +317,7 @@ func (d *idler) entered(now time.Duration) {
 			break
 		}
 	}
-	if d.interrupt || !d.pushed.IsZero() {
+	if d.interrupt || d.elsewhere || !d.pushed.IsZero() {
 		d.hurry(now)
 	}
 }
@@ -312,8 +352,14 @@ func (d *idler) reply(st Status, now time.Duration) {
 		d.endedByServer(now)
 	case phaseIdle:
 		d.endedByServer(now)
-	case phaseDone, phaseNoop:
-		d.recheck(now, d.phase == phaseNoop)
+	case phaseDone:
+		if d.link.roll != nil && d.pushed.IsZero() && !d.elsewhere && !d.interrupt {
+			d.send("NOOP", phaseNoop, now) // see Roll.Late
+			return
+		}
+		d.recheck(now, false)
+	case phaseNoop:
+		d.recheck(now, !d.o.Idle || d.link.noIdle.Load())
 	case phaseSelect:
 		d.selected(st, now)
 	}
@@ -337,8 +383,12 @@ func (d *idler) endedByServer(now time.Duration) {
 
 // recheck selects the mailbox again if it is time, or at once, and goes on.
 func (d *idler) recheck(now time.Duration, atOnce bool) {
-	if d.o.Select == "" || !d.pushed.IsZero() || d.interrupt || !atOnce && now < d.recheckAt {
+	if d.o.Select == "" && d.link.roll == nil || !d.pushed.IsZero() || d.elsewhere || d.interrupt || !atOnce && now < d.recheckAt {
 		d.next(now)
+		return
+	}
+	if d.o.Select == "" {
+		d.ask(now)
 		return
 	}
 	d.seen = Known{}
@@ -354,11 +404,49 @@ func (d *idler) selected(st Status, now time.Duration) {
 		d.end(Wake{Reason: Rechecked, At: time.Now()})
 	case d.o.Known.differs(d.seen):
 		d.end(Wake{Reason: Rechecked, At: time.Now(), Seen: d.seen})
+	case d.link.roll != nil:
+		d.ask(now)
 	default:
-		d.recheckAt = now + d.o.Recheck
-		d.began, d.step = now, 0
-		d.next(now)
+		d.rechecked(now)
 	}
+}
+
+// ask sends the next STATUS commands of a round, or goes on if that is over.
+func (d *idler) ask(now time.Duration) {
+	tag := newTag()
+	commands := d.link.roll.batch(tag, d.o.Select, time.Now(), d.o.Recheck)
+	if commands == "" {
+		d.rechecked(now)
+		return
+	}
+	d.write(commands, phaseStatus, now)
+	d.tag = tag
+}
+
+// told takes the reply to one of the STATUS commands. After the last one of a batch
+// news goes first; the round goes on in its next turn.
+func (d *idler) told(rest []byte, st Status, now time.Duration) {
+	last := d.link.roll.replied(rest, st.Type == "OK")
+	if !last {
+		return
+	}
+	d.tag = ""
+	if d.o.OnProof != nil {
+		d.o.OnProof(time.Now(), now-d.sentAt)
+	}
+	if d.elsewhere, d.mail = d.link.roll.news(); d.elsewhere || !d.pushed.IsZero() || d.interrupt {
+		d.next(now)
+		return
+	}
+	d.ask(now)
+}
+
+// rechecked goes on after nothing was found.
+func (d *idler) rechecked(now time.Duration) {
+	d.recheckAt = now + d.o.Recheck
+	d.consult(now)
+	d.began, d.step = now, 0
+	d.next(now)
 }
 
 // send sends a command under a fresh tag that nobody can guess: text of a
@@ -392,10 +480,14 @@ func (d *idler) die(err error) {
 
 // push wakes for news.
 func (d *idler) push() {
-	d.link.looked()
-	if !d.urgent {
+	if !d.urgent && !d.mail {
 		d.link.minorAt = time.Now().UnixNano()
 	}
+	if d.pushed.IsZero() {
+		d.end(Wake{Reason: Elsewhere, At: time.Now()})
+		return
+	}
+	d.link.looked()
 	d.end(Wake{Reason: Pushed, At: d.pushed})
 }
 

@@ -28,6 +28,7 @@ type Link struct {
 	noIdle  atomic.Bool  // the server refused IDLE
 	minorAt int64        // when news other than EXISTS last woke it, Unix nanoseconds
 	bye     *Status      // the server said BYE
+	roll    *Roll        // the mailboxes that are watched besides the selected one; nil: none
 
 	mu     sync.Mutex
 	err    error
@@ -136,6 +137,9 @@ func (l *Link) news(k kind) {
 func (l *Link) report(st Status) {
 	if st.Type == "BYE" {
 		l.bye = &st
+	}
+	if st.Code == "NOTIFICATIONOVERFLOW" && l.roll != nil {
+		l.roll.overflow()
 	}
 	if l.opts.OnStatus != nil {
 		l.opts.OnStatus(st)

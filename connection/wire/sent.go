@@ -139,6 +139,10 @@ func (s *sent) explains(k kind) bool {
 			if k == kindExpunge {
 				return true
 			}
+		case "LIST":
+			if k == kindList {
+				return true
+			}
 		}
 	}
 	return false
