@@ -1,8 +1,8 @@
 package connectiontest
 
 import (
+	"bytes"
 	"crypto/tls"
-
 	"fmt"
 	"log"
 	"net"
@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Addr string            // where to listen; "" is 127.0.0.1:0
 	Mode string            // "implicit" (""), "explicit" (STARTTLS) or "none" (no TLS at all)
-	Hide []string          // capabilities to hide, e.g. "IDLE", "MOVE", "UIDPLUS"; not for "explicit"
+	Hide []string          // capabilities to hide, e.g. "IDLE", "MOVE", "NOTIFY", "UIDPLUS"; not for "explicit"
 	TLS  func(*tls.Config) // changes the server's TLS configuration; may be nil
 	Log  *log.Logger       // what the server finds odd; nil: nothing
 
@@ -35,7 +35,8 @@ type Options struct {
 // A Server is an IMAP server that keeps its mail in memory. All methods may be
 // called from any goroutine. It serves SELECT, FETCH, SEARCH, STORE, COPY, MOVE,
 // EXPUNGE, LIST, STATUS, CREATE, DELETE, APPEND and IDLE, as IMAP4rev1 with UIDPLUS
-// and MOVE; LOGIN and AUTHENTICATE PLAIN.
+// and MOVE; LOGIN and AUTHENTICATE PLAIN. Unless Mode is "explicit" it has NOTIFY (RFC
+// 5465), too: MessageNew, MessageExpunge and MailboxName of mailboxes by name or of all.
 type Server struct {
 	opts Options
 	ca   *CA
@@ -53,6 +54,9 @@ type Server struct {
 	logins   int
 	closed   bool
 	validity uint32 // the last UIDVALIDITY given out
+
+	notifiers map[*notifier]bool // one for each connection that can have NOTIFY
+	muted     bool
 }
 
 // NewServer starts a server. It runs until Close.
@@ -79,6 +83,8 @@ func NewServer(opts Options) (*Server, error) {
 		conns:    map[*conn]bool{},
 		failures: map[string]*failure{},
 		validity: 1000,
+
+		notifiers: map[*notifier]bool{},
 	}
 	caps := imap.CapSet{imap.CapIMAP4rev1: {}}
 	for _, c := range []imap.Cap{imap.CapUIDPlus, imap.CapMove, imap.CapNamespace} {
@@ -261,7 +267,7 @@ type failure struct {
 }
 
 // Fail has the next times commands of that name ("LOGIN", "SELECT", "FETCH",
-// "SEARCH", "STORE", "COPY", "MOVE", "EXPUNGE", "LIST", "CREATE") answered with
+// "SEARCH", "STORE", "COPY", "MOVE", "EXPUNGE", "LIST", "CREATE", "STATUS", "NOTIFY") answered with
 // response, e.g. "NO [OVERQUOTA] full". A failed command does nothing. times 0 ends it.
 func (s *Server) Fail(command, response string, times int) {
 	kind, text, _ := strings.Cut(response, " ")
@@ -306,9 +312,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	case "explicit":
 		return c, nil
 	case "none":
-		return &plainConn{c, l.s}, nil
+		return newPlainConn(c, l.s), nil
 	}
-	return &plainConn{tls.Server(c, l.s.tlsConfig()), l.s}, nil
+	return newPlainConn(tls.Server(c, l.s.tlsConfig()), l.s), nil
 }
 
 // conn is a raw connection that can be frozen.
@@ -362,42 +368,95 @@ func (c *conn) Close() error {
 }
 
 // plainConn is a connection above encryption. It takes hidden capabilities out of
-// what the server says, and calls Options.Wire. The server writes each response
-// with one Write.
+// what the server says, adds NOTIFY, and calls Options.Wire. The server writes each
+// response with one Write.
 type plainConn struct {
 	net.Conn
-	s *Server
+	s      *Server
+	notify *notifier
+	in     []byte // read, for the server to take
+}
+
+func newPlainConn(c net.Conn, s *Server) *plainConn {
+	p := &plainConn{Conn: c, s: s}
+	p.notify = &notifier{c: p, pending: map[string]bool{}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notifiers[p.notify] = true
+	return p
+}
+
+func (c *plainConn) Close() error {
+	c.s.mu.Lock()
+	delete(c.s.notifiers, c.notify)
+	c.s.mu.Unlock()
+	return c.Conn.Close()
 }
 
 func (c *plainConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if f := c.s.opts.Wire; f != nil && n > 0 {
-		f(false, p[:n])
+	for len(c.in) == 0 {
+		n, err := c.Conn.Read(p)
+		if f := c.s.opts.Wire; f != nil && n > 0 {
+			f(false, p[:n])
+		}
+		c.in = c.notify.client(p[:n])
+		if err != nil && len(c.in) == 0 {
+			return 0, err
+		}
 	}
-	return n, err
+	n := copy(p, c.in)
+	c.in = c.in[n:]
+	return n, nil
 }
 
 func (c *plainConn) Write(p []byte) (int, error) {
-	if f := c.s.opts.Wire; f != nil {
-		f(true, p)
+	c.notify.writing.Lock()
+	defer c.notify.writing.Unlock()
+	said := p
+	if bytes.Contains(p[:min(len(p), 200)], []byte("CAPABILITY")) {
+		said = c.capabilities(p)
 	}
-	if len(c.s.opts.Hide) == 0 || !strings.Contains(string(p[:min(len(p), 200)]), "CAPABILITY") {
-		return c.Conn.Write(p)
+	for _, line := range c.notify.before(p) {
+		if err := c.send([]byte(line)); err != nil {
+			return 0, err
+		}
 	}
-	said := string(p)
+	if err := c.send(said); err != nil {
+		return 0, err
+	}
+	c.notify.server(p)
+	go c.notify.flush()
+	return len(p), nil
+}
+
+// capabilities adds NOTIFY, and hides what is to be hidden.
+func (c *plainConn) capabilities(p []byte) []byte {
+	said := strings.Replace(string(p), "CAPABILITY IMAP4rev1", "CAPABILITY IMAP4rev1 NOTIFY", 1)
 	for _, h := range c.s.opts.Hide {
 		for _, end := range []string{" ", "]", "\r"} {
 			said = strings.ReplaceAll(said, " "+h+end, end)
 		}
 	}
-	if _, err := c.Conn.Write([]byte(said)); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return []byte(said)
 }
 
-func (s *Server) newSession(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-	return &session{s: s}, nil, nil
+// send sends a response; notify.writing is held.
+func (c *plainConn) send(p []byte) error {
+	if f := c.s.opts.Wire; f != nil {
+		f(true, p)
+	}
+	_, err := c.Conn.Write(p)
+	return err
+}
+
+func (s *Server) newSession(conn *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
+	x := &session{s: s}
+	if c, ok := conn.NetConn().(*plainConn); ok {
+		c.notify.mu.Lock()
+		c.notify.session = x
+		c.notify.mu.Unlock()
+	}
+	return x, nil, nil
 }
 
 // String names the server for people.

@@ -31,6 +31,9 @@ func (x *session) Login(name, password string) error {
 	x.s.logins++
 	u := x.s.users[name]
 	good := u != nil && u.password == password
+	if good {
+		x.user = u
+	}
 	x.s.mu.Unlock()
 	if err := x.s.failing("LOGIN"); err != nil {
 		return err
@@ -38,7 +41,6 @@ func (x *session) Login(name, password string) error {
 	if !good {
 		return imapserver.ErrAuthFailed
 	}
-	x.user = u
 	return nil
 }
 
@@ -84,6 +86,7 @@ func (x *session) Create(name string, _ *imap.CreateOptions) error {
 		return no(imap.ResponseCodeAlreadyExists, "mailbox exists")
 	}
 	x.user.boxes[name] = x.s.newMailbox(name)
+	x.s.tellList(x.user, name, "")
 	return nil
 }
 
@@ -94,6 +97,7 @@ func (x *session) Delete(name string) error {
 		return no(imap.ResponseCodeNonExistent, "no such mailbox")
 	}
 	delete(x.user.boxes, mailboxName(name))
+	x.s.tellList(x.user, mailboxName(name), `\NonExistent`)
 	return nil
 }
 
@@ -111,6 +115,8 @@ func (x *session) Rename(from, to string, _ *imap.RenameOptions) error {
 	delete(x.user.boxes, from)
 	box.name = to
 	x.user.boxes[to] = box
+	x.s.tellList(x.user, from, `\NonExistent`)
+	x.s.tellList(x.user, to, "")
 	return nil
 }
 
@@ -146,6 +152,9 @@ func (x *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 }
 
 func (x *session) Status(name string, o *imap.StatusOptions) (*imap.StatusData, error) {
+	if err := x.s.failing("STATUS"); err != nil {
+		return nil, err
+	}
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
 	box := x.user.boxes[mailboxName(name)]

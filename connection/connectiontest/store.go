@@ -34,12 +34,14 @@ type mailbox struct {
 	tracker  *imapserver.MailboxTracker
 	use      []imap.MailboxAttr
 	changed  chan struct{} // closed at the next change
+	s        *Server
 }
 
-// notify wakes those who idle. Server.mu is held.
+// notify wakes those who idle, and tells those who asked for NOTIFY. Server.mu is held.
 func (b *mailbox) notify() {
 	close(b.changed)
 	b.changed = make(chan struct{})
+	b.s.tellChange(b)
 }
 
 // AddUser makes an account with the mailboxes INBOX, Archive and Trash, or
@@ -67,11 +69,11 @@ func (s *Server) AddUser(name, password string) {
 
 func (s *Server) newMailbox(name string) *mailbox {
 	s.validity++
-	return emptyMailbox(name, s.validity)
+	return s.emptyMailbox(name, s.validity)
 }
 
-func emptyMailbox(name string, validity uint32) *mailbox {
-	return &mailbox{name: name, validity: validity, next: 1, tracker: imapserver.NewMailboxTracker(0), changed: make(chan struct{})}
+func (s *Server) emptyMailbox(name string, validity uint32) *mailbox {
+	return &mailbox{s: s, name: name, validity: validity, next: 1, tracker: imapserver.NewMailboxTracker(0), changed: make(chan struct{})}
 }
 
 // Append puts a message into a mailbox, which is made if it does not exist, and
@@ -89,6 +91,7 @@ func (s *Server) Append(user, mailbox string, raw []byte, flags []string, date t
 	if box == nil {
 		box = s.newMailbox(name)
 		u.boxes[name] = box
+		s.tellList(u, name, "")
 	}
 	return box.append(raw, flags, date)
 }
@@ -218,7 +221,7 @@ func (s *Server) Rewind(user, name string, uid uint32) {
 	if box == nil {
 		return
 	}
-	old := emptyMailbox(box.name, box.validity)
+	old := s.emptyMailbox(box.name, box.validity)
 	old.use = box.use
 	for _, m := range box.messages {
 		if m.UID < uid {
@@ -243,6 +246,7 @@ func (s *Server) CreateMailbox(user, name string, specialUse ...string) {
 	for _, use := range specialUse {
 		u.boxes[name].use = append(u.boxes[name].use, imap.MailboxAttr(use))
 	}
+	s.tellList(u, name, "")
 }
 
 // DeleteMailbox removes a mailbox and what is in it.
@@ -251,6 +255,7 @@ func (s *Server) DeleteMailbox(user, name string) {
 	defer s.mu.Unlock()
 	if u := s.users[user]; u != nil {
 		delete(u.boxes, mailboxName(name))
+		s.tellList(u, mailboxName(name), `\NonExistent`)
 	}
 }
 
