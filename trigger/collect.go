@@ -57,7 +57,9 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 			case err != nil:
 				return err
 			}
-			infos = infos[n:]
+			if infos = infos[n:]; mb.Waiting() { // other mailboxes of this session
+				return connection.ErrMore
+			}
 		}
 		if all {
 			return nil
@@ -97,6 +99,9 @@ func (c *collector) collectBacklog(ctx context.Context, mb *connection.Mailbox) 
 	if !ok {
 		return false, nil
 	}
+	if mb.Waiting() { // other mailboxes of this session
+		return false, connection.ErrMore
+	}
 	infos, err := mb.ListRange(ctx, first, last)
 	if err != nil {
 		return false, err
@@ -121,6 +126,9 @@ func (c *collector) collectBacklog(ctx context.Context, mb *connection.Mailbox) 
 		}
 		if err := c.finishReady(ctx, mb); err != nil {
 			return false, err
+		}
+		if mb.Waiting() {
+			return false, connection.ErrMore
 		}
 	}
 	return !c.allFull(), nil

@@ -28,10 +28,25 @@ var finishOrder = []string{"flag", "unflag", "copy", "move", "delete"}
 // finishReady does on the server what is to be done with the messages whose other
 // actions have all ended. That it begins is in the journal before it does.
 func (c *collector) finishReady(ctx context.Context, mb *connection.Mailbox) error {
-	turns := c.takeReady()
-	if len(turns) == 0 {
-		return nil
+	for {
+		turns := c.takeReady(maxTurns)
+		if len(turns) == 0 {
+			return nil
+		}
+		if err := c.finishTurns(ctx, mb, turns); err != nil {
+			return err
+		}
+		if mb.Waiting() { // other mailboxes of this session
+			return connection.ErrMore
+		}
 	}
+}
+
+// maxTurns is how many messages are finished before other mailboxes of the session
+// may have their turn.
+const maxTurns = 100
+
+func (c *collector) finishTurns(ctx context.Context, mb *connection.Mailbox, turns []*turn) error {
 	if err := c.beginFinish(ctx, turns); err != nil {
 		c.putBack(turns)
 		return err

@@ -3,6 +3,7 @@ package trigger
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -136,15 +137,15 @@ func (c *collector) forget(g *group) {
 	}
 }
 
-// takeReady returns what is to be done on the server now: the turns of the
-// messages that every trigger on the mailbox has passed.
-func (c *collector) takeReady() []*turn {
+// takeReady returns what is to be done on the server now, at most so much: the turns
+// of the messages that every trigger on the mailbox has passed.
+func (c *collector) takeReady(most int) []*turn {
 	c.mu.Lock()
 	var turns []*turn
 	var keep []*group
 	var changed []*job
 	for _, g := range c.ready {
-		if g.open > 0 || !c.passed(g.key) {
+		if len(turns) == most || g.open > 0 || !c.passed(g.key) {
 			keep = append(keep, g)
 			continue
 		}
@@ -282,7 +283,7 @@ func (c *collector) finishAlone() {
 
 // giveUp makes dead letters of all that was to be done in the mailbox.
 func (c *collector) giveUp(reason string) {
-	for _, t := range c.takeReady() {
+	for _, t := range c.takeReady(math.MaxInt) {
 		c.failTurn(t, reason)
 	}
 	c.mu.Lock()
