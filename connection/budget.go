@@ -21,46 +21,63 @@ type account struct {
 	changed chan struct{} // closed when one becomes free; nil while nobody waits
 }
 
-// acquire waits for a free connection, at most cfg.Timeout, and returns what
-// gives it back. Giving back twice does nothing.
-func (b *budget) acquire(ctx context.Context, cfg *Config, standing bool) (release func(), failed *Error) {
+// try takes a free connection and returns what gives it back; nil if there is none.
+// Giving back twice does nothing.
+func (b *budget) try(cfg *Config, standing bool) (release func()) {
+	release, _ = b.take(cfg, standing)
+	return release
+}
+
+// take is try that also says when to try again: once changed is closed.
+func (b *budget) take(cfg *Config, standing bool) (release func(), changed chan struct{}) {
 	host, user := cfg.Identity()
 	key := [2]string{host, user}
 	most := cfg.Session.MaxConnections
-	kept := ""
 	if standing && most > 1 {
 		most--
-		kept = ", of which one is kept free for other work"
 	}
-	timeout := time.NewTimer(time.Duration(cfg.Timeout))
-	defer timeout.Stop()
-	for {
-		b.mu.Lock()
-		if b.accounts == nil {
-			b.accounts = map[[2]string]*account{}
-		}
-		a := b.accounts[key]
-		if a == nil {
-			a = &account{}
-			b.accounts[key] = a
-		}
-		if a.open < most {
-			a.open++
-			b.mu.Unlock()
-			var once sync.Once
-			return func() { once.Do(func() { b.release(key) }) }, nil
-		}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.accounts == nil {
+		b.accounts = map[[2]string]*account{}
+	}
+	a := b.accounts[key]
+	if a == nil {
+		a = &account{}
+		b.accounts[key] = a
+	}
+	if a.open >= most {
 		if a.changed == nil {
 			a.changed = make(chan struct{})
 		}
-		changed := a.changed
-		b.mu.Unlock()
+		return nil, a.changed
+	}
+	a.open++
+	var once sync.Once
+	return func() { once.Do(func() { b.release(key) }) }, nil
+}
+
+// acquire waits for a free connection, at most cfg.Timeout, and returns what
+// gives it back.
+func (b *budget) acquire(ctx context.Context, cfg *Config, standing bool) (release func(), failed *Error) {
+	timeout := time.NewTimer(time.Duration(cfg.Timeout))
+	defer timeout.Stop()
+	for {
+		release, changed := b.take(cfg, standing)
+		if release != nil {
+			return release, nil
+		}
 		select {
 		case <-changed:
 		case <-timeout.C:
+			host, user := cfg.Identity()
+			kept := ""
+			if standing && cfg.Session.MaxConnections > 1 {
+				kept = ", of which one is kept free for other work"
+			}
 			return nil, &Error{Connection: cfg.Name, Stage: StageBudget,
 				Text: fmt.Sprintf("all connections that %s at %s may have are in use (max_connections = %d%s)", user, host, cfg.Session.MaxConnections, kept),
-				Hint: "raise max_connections in the session table if the server allows more (each watched mailbox takes one), or watch fewer mailboxes"}
+				Hint: "raise max_connections in the session table if the server allows more; tables for one account share its connections"}
 		case <-ctx.Done():
 			return nil, &Error{Connection: cfg.Name, Stage: StageBudget, Text: "given up waiting for a free connection", Err: context.Cause(ctx)}
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2/imapclient"
+
+	"mailtrigger/connection/wire"
 )
 
 // A Step is one step of Check. The JSON form is that of --test-connection.
@@ -24,10 +26,10 @@ type Step struct {
 
 // Check tries a connection step by step: secrets, proxy, connect, tls, greeting,
 // capabilities, login, mailbox (one each; INBOX if there is none) and idle, as far
-// as it gets. report, which may be nil, is called with each step as it ends. The
-// steps up to the login share cfg.Timeout; where a step fails for a reason that
-// can be found out by asking the server in another way, that is done within a few
-// seconds more.
+// as it gets. A mailbox may be a pattern of LIST, or a special use such as `\Archive`.
+// report, which may be nil, is called with each step as it ends. The steps up to the
+// login share cfg.Timeout; where a step fails for a reason that can be found out by
+// asking the server in another way, that is done within a few seconds more.
 //
 // A refused login counts in the ledger of wrong passwords, but Check is not held
 // back by it.
@@ -78,14 +80,16 @@ func (c *check) run(ctx context.Context, mailboxes []string) {
 		return
 	}
 	defer s.logout()
-	selected := ""
+	var found []string
 	for _, name := range mailboxes {
-		if c.mailbox(ctx, s, name) {
-			selected = name
+		if isPattern(name) {
+			found = append(found, c.pattern(ctx, s, name)...)
+		} else if c.mailbox(ctx, s, name) {
+			found = append(found, name)
 		}
 	}
 	if !s.broken {
-		c.idle(ctx, s, selected)
+		c.idle(ctx, s, found)
 	}
 }
 
@@ -114,6 +118,26 @@ func (c *check) connect(ctx context.Context, f func(context.Context, progress) *
 	})
 	stopProbe()
 	return failed
+}
+
+func isPattern(name string) bool {
+	return strings.ContainsAny(name, "*%") || strings.HasPrefix(name, `\`)
+}
+
+// pattern lists the mailboxes that a pattern of LIST or a special use stands for.
+func (c *check) pattern(ctx context.Context, s *session, pattern string) (names []string) {
+	started := time.Now()
+	mb := &Mailbox{s: s}
+	found, err := mb.ListMailboxes(ctx, pattern)
+	if err != nil {
+		c.step(StageMailbox, started, "", fail(c.cfg.Name, StageMailbox, err))
+		return nil
+	}
+	for _, info := range found {
+		names = append(names, info.Name)
+	}
+	c.step(StageMailbox, started, fmt.Sprintf("%s: mailboxes that match: %d", pattern, len(found)), nil)
+	return names
 }
 
 // mailbox tries to select one mailbox.
@@ -160,14 +184,24 @@ func (c *check) otherNames(name string, names []string) string {
 	return "there are " + strings.Join(names, ", ") + more
 }
 
-// idle tries IDLE where the server has it.
-func (c *check) idle(ctx context.Context, s *session, selected string) {
+// idle tries how the server would tell of changes: NOTIFY where several mailboxes
+// would share a session, else IDLE, where it has them.
+func (c *check) idle(ctx context.Context, s *session, mailboxes []string) {
 	started := time.Now()
+	refused := ""
+	if len(mailboxes) > 1 && s.has("NOTIFY") {
+		said, err := c.notify(ctx, s, mailboxes)
+		if err != nil || said == nil {
+			c.step(StageIdle, started, "notify", err)
+			return
+		}
+		refused = "; the server offers NOTIFY but refuses it, so that each mailbox takes a connection: " + said.Text
+	}
 	if !s.has("IDLE") {
-		c.step(StageIdle, started, "poll", nil)
+		c.step(StageIdle, started, "poll"+refused, nil)
 		return
 	}
-	if selected == "" {
+	if s.selected == nil && len(mailboxes) == 0 {
 		return
 	}
 	err := s.lend(ctx)
@@ -187,7 +221,24 @@ func (c *check) idle(ctx context.Context, s *session, selected string) {
 		err.Stage = StageIdle
 		err.Hint = "the server offers IDLE but refuses it; new mail is seen at each recheck only: lower recheck_interval"
 	}
-	c.step(StageIdle, started, "idle", err)
+	c.step(StageIdle, started, "idle"+refused, err)
+}
+
+// notify asks the server to tell of the mailboxes; said is what it says where it
+// refuses that.
+func (c *check) notify(ctx context.Context, s *session, mailboxes []string) (said, failed *Error) {
+	if err := s.reclaim(); err != nil {
+		return nil, err
+	}
+	arguments := make([]string, len(mailboxes))
+	for i, name := range mailboxes {
+		arguments[i] = selectArgument(name, s.modern())
+	}
+	said, _, failed = s.notify(ctx, wire.NewRoll(), -1, wire.NotifyCommands(arguments))
+	if failed != nil {
+		failed.Stage = StageIdle
+	}
+	return said, failed
 }
 
 // improve suggests what would be better though a step worked.

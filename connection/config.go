@@ -39,7 +39,7 @@ type Config struct {
 type Session struct {
 	IdleRefresh     setting.Duration `toml:"idle_refresh"`     // IDLE is renewed, and the line proven alive, this often
 	RecheckInterval setting.Duration `toml:"recheck_interval"` // looks whether something came unannounced this often
-	PollInterval    setting.Duration `toml:"poll_interval"`    // looks this often where the server has no IDLE
+	PollInterval    setting.Duration `toml:"poll_interval"`    // looks this often where the server has no IDLE, or there is no connection for a mailbox
 	MaxConnections  int              `toml:"max_connections"`  // to this account, all connections with its host and user together
 	ID              *bool            `toml:"id"`               // send ID (RFC 2971) where offered; nil is true
 }

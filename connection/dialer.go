@@ -66,6 +66,7 @@ type Dialer struct {
 
 	mu      sync.Mutex
 	configs map[*Config]*shared
+	groups  map[*Config]*group // the watches
 }
 
 // The defaults of DialerOptions.
@@ -98,6 +99,7 @@ func NewDialer(o DialerOptions) (*Dialer, error) {
 		parker:  parker,
 		rate:    rate.NewLimiter(rate.Limit(o.ConnectRate), connectBurst(o.ConnectRate)),
 		configs: map[*Config]*shared{},
+		groups:  map[*Config]*group{},
 	}
 	if o.Trace != nil {
 		d.trace = *o.Trace
@@ -136,6 +138,7 @@ func (d *Dialer) Forgive(cfg *Config) {
 func (d *Dialer) Release(cfg *Config) {
 	d.mu.Lock()
 	delete(d.configs, cfg)
+	delete(d.groups, cfg)
 	d.mu.Unlock()
 }
 
@@ -206,7 +209,7 @@ func (c *Config) loginKey() (host, user string) {
 func (d *Dialer) Do(ctx context.Context, cfg *Config, mailbox string, f func(ctx context.Context, mb *Mailbox) error) error {
 	ctx, stop := d.bound(ctx)
 	defer stop()
-	s, err := d.open(ctx, cfg, false)
+	s, err := d.open(ctx, cfg, false, nil)
 	if err != nil {
 		return err
 	}
@@ -230,12 +233,15 @@ func (d *Dialer) bound(ctx context.Context) (context.Context, context.CancelFunc
 var errClosed = errors.New("the dialer is closed")
 
 // open waits for the budget, connects and logs in. standing says that the session
-// is to stay, as a Watch's is.
-func (d *Dialer) open(ctx context.Context, cfg *Config, standing bool) (*session, *Error) {
+// is to stay, as a Watch's is; release gives back the place that it already has in
+// the budget, nil if none.
+func (d *Dialer) open(ctx context.Context, cfg *Config, standing bool, release func()) (*session, *Error) {
 	started := time.Now()
-	release, err := d.budget.acquire(ctx, cfg, standing)
-	if err != nil {
-		return nil, d.failed(cfg, err, started)
+	if release == nil {
+		var err *Error
+		if release, err = d.budget.acquire(ctx, cfg, standing); err != nil {
+			return nil, d.failed(cfg, err, started)
+		}
 	}
 	s, err := d.connect(ctx, cfg, nil)
 	if err != nil {

@@ -28,6 +28,7 @@ type dialogue struct {
 	prefix string
 	count  int
 
+	untagged     int    // lines before a tagged reply that are taken; 0: maxUntagged
 	capabilities string // as last heard, upper case, separated by spaces; "" if unknown
 	bye          *reply // an untagged BYE, if one came
 }
@@ -158,7 +159,11 @@ func (d *dialogue) command(command string, answer func(challenge string) (string
 		return nil, err
 	}
 	var failed error
-	for range maxUntagged {
+	most := d.untagged
+	if most == 0 {
+		most = maxUntagged
+	}
+	for range most {
 		line, err := d.line()
 		if err != nil {
 			return nil, err

@@ -19,11 +19,10 @@
 //	})
 //	defer w.Close(ctx)
 //
-// [Dialer.Watch] keeps a session in one mailbox and calls a function whenever there
-// may be something new. [Dialer.Do] is for a single errand. [Dialer.Check] tries a
-// connection step by step and says what is wrong. [Dialer.SendMail] and
-// [Dialer.CheckSMTP] are for servers that take mail, whose table is [SMTP]; package
-// smtp speaks with them.
+// [Dialer.Watch] watches a mailbox and calls a function whenever there may be something
+// new. [Dialer.Do] is for a single errand. [Dialer.Check] tries a connection step by
+// step and says what is wrong. [Dialer.SendMail] and [Dialer.CheckSMTP] are for servers
+// that take mail, whose table is [SMTP]; package smtp speaks with them.
 //
 // # What a session is made of
 //
@@ -50,12 +49,30 @@
 // somebody has to consent to OAuth 2.0, a file is looked at every 10 s, and no
 // server is asked until it has changed.
 //
+// # Sharing
+//
+// The Watches of one *Config share what connections the account may have. A single
+// one idles in a session of its own. Where there are several and the server has
+// NOTIFY (RFC 5465), all share one parked session: the server tells of the selected
+// mailbox as ever and of the others by STATUS, and the session selects what has news,
+// looks, and parks there. Where it has no NOTIFY, each has a session as long as the
+// budget allows, and the rest share one that asks for each by STATUS at every poll
+// interval. Either way each look is made with its mailbox selected, they are made
+// one at a time, and none can keep the others waiting for ever; see LookFunc.
+//
+// Notifications are a hint, not a promise. The mailbox that was selected before is
+// asked for after each change, as mail that came just then may have been told to
+// nobody; all are asked for at each recheck and looked at after a reconnect; and a
+// server that brings news out only when it is asked is made to notify anew, as
+// Dovecot stops to now and then without a word.
+//
 // # Goroutines
 //
 // The Dialer has those of its wire.Parker: one, and where there is no epoll one for
 // each parked session. A Watch has one while it connects or looks, besides the
-// reader that go-imap runs while it is lent the connection; it has none while
-// parked or in backoff. A LookFunc is called on that goroutine. All end with
+// reader that go-imap runs while it is lent the connection; Watches that share a
+// session share it. It has none while parked or in backoff. A LookFunc is called on
+// that goroutine. All end with
 // [Watch.Close] and [Dialer.Close].
 //
 // # Hostile servers

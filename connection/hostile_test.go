@@ -298,15 +298,15 @@ func TestNoUIDNext(t *testing.T) {
 	}
 }
 
-// A wrong password is tried three times, however many watches there are.
+// A wrong password is tried three times, however many connections there are.
 func TestWrongPasswordLocksNobody(t *testing.T) {
 	srv := newServer(t, connectiontest.Options{})
-	cfg := srv.Config("alice")
-	cfg.Authentication.Password.Literal = setting.NewSecret("wrong")
-	cfg.Session.MaxConnections = 20
 	d := newDialer(t, connection.DialerOptions{})
 	var watches []*connection.Watch
 	for range 8 {
+		cfg := srv.Config("alice")
+		cfg.Authentication.Password.Literal = setting.NewSecret("wrong")
+		cfg.Session.MaxConnections = 20
 		watches = append(watches, d.Watch(cfg, "INBOX", func(context.Context, *connection.Mailbox, wire.Wake) error { return nil }))
 	}
 	for _, w := range watches {
@@ -324,29 +324,33 @@ func TestWrongPasswordLocksNobody(t *testing.T) {
 	}
 }
 
-// Of max_connections, watches leave one free; who waits in vain is told why, and
-// gets the place that becomes free.
+// Of max_connections, watches leave one free. Where a table gets none at all, as
+// another has taken those of the account, it is told why, and gets the place that
+// becomes free.
 func TestBudget(t *testing.T) {
-	srv := newServer(t, connectiontest.Options{})
+	srv := newServer(t, connectiontest.Options{Hide: []string{"NOTIFY"}})
 	cfg := srv.Config("alice")
 	cfg.Timeout = setting.Duration(time.Second)
 	d := newDialer(t, connection.DialerOptions{})
 	nothing := func(context.Context, *connection.Mailbox, wire.Wake) error { return nil }
-	mailboxes := []string{"INBOX", "Archive", "Sent", "Junk"}
 	var watches []*connection.Watch
-	for i, name := range mailboxes {
+	for _, name := range []string{"INBOX", "Archive", "Sent", "Junk"} {
 		srv.CreateMailbox("alice", name)
 		w := d.Watch(cfg, name, nothing)
 		defer w.Close(context.Background())
+		waitState(t, w, connection.StateParked)
 		watches = append(watches, w)
-		if i < 3 {
-			waitState(t, w, connection.StateParked)
-		}
 	}
-	fourth := watches[3]
-	waitState(t, fourth, connection.StateBackoff)
-	e := fourth.Status().LastError
-	for _, want := range []string{"max_connections = 4, of which one is kept free", "raise max_connections", "watch fewer mailboxes"} {
+	if m := watches[3].Status().Mode; m != "poll" {
+		t.Errorf("the mailbox beyond the budget: mode %q", m)
+	}
+	other := *cfg
+	other.Name = "other"
+	late := d.Watch(&other, "INBOX", nothing)
+	defer late.Close(context.Background())
+	waitState(t, late, connection.StateBackoff)
+	e := late.Status().LastError
+	for _, want := range []string{"max_connections = 4, of which one is kept free", "raise max_connections", "tables for one account"} {
 		if !strings.Contains(e.Error(), want) {
 			t.Errorf("%v does not say %q", e, want)
 		}
@@ -357,10 +361,10 @@ func TestBudget(t *testing.T) {
 	if n := srv.Connections(); n > 4 {
 		t.Errorf("%d connections", n)
 	}
-	if err := watches[0].Close(context.Background()); err != nil {
+	if err := watches[1].Close(context.Background()); err != nil {
 		t.Error(err)
 	}
-	waitState(t, fourth, connection.StateParked)
+	waitState(t, late, connection.StateParked)
 }
 
 // The ledger counts by server and login user, whatever the connections that share

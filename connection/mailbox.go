@@ -28,8 +28,8 @@ type Mailbox struct {
 	ReadOnly    bool   // no flag can be stored for good
 
 	s         *session
-	selected  bool
 	permanent []imap.Flag // PERMANENTFLAGS; nil if the server did not tell
+	waiting   func() bool // for Waiting; nil outside of a look
 }
 
 // Info is what a mailbox says about a message without opening it.
@@ -50,7 +50,7 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 	}
 	// After a failed SELECT no mailbox is selected (RFC 9051 section 6.3.2),
 	// whatever go-imap's State says.
-	m.selected = false
+	m.s.selected = nil
 	var data *imap.SelectData
 	err := m.s.short(ctx, func(c *imapclient.Client) (err error) {
 		data, err = c.Select(m.Name, nil).Wait()
@@ -69,7 +69,7 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 		return &Error{Connection: m.s.cfg.Name, Stage: StageMailbox, Permanent: true, Refused: true,
 			Text: fmt.Sprintf("mailbox %q: the server gives no UIDVALIDITY, so that its messages cannot be told apart from one session to the next", m.Name)}
 	}
-	m.selected = true
+	m.s.selected = m
 	m.UIDValidity, m.UIDNext, m.Exists = data.UIDValidity, uint32(data.UIDNext), data.NumMessages
 	m.permanent = data.PermanentFlags
 	m.ReadOnly = data.PermanentFlags != nil && len(data.PermanentFlags) == 0
@@ -78,6 +78,10 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Waiting reports whether other mailboxes that share the session wait for their
+// turn while this look goes on, and it has had a second. See LookFunc.
+func (m *Mailbox) Waiting() bool { return m.waiting != nil && m.waiting() }
 
 // adopt takes over what a SELECT of the park loop has told, if that is all there
 // is to know.
@@ -252,7 +256,7 @@ func (i *Info) take(item imapclient.FetchItemData) {
 
 // ready says why nothing can be asked of the mailbox, if so.
 func (m *Mailbox) ready(ctx context.Context) error {
-	if !m.selected {
+	if m.s.selected != m {
 		return &Error{Connection: m.s.cfg.Name, Stage: StageMailbox, Text: fmt.Sprintf("mailbox %q is not selected", m.Name)}
 	}
 	if ctx.Err() != nil {

@@ -24,8 +24,9 @@ type session struct {
 	since   time.Time             // logged in
 	release func()                // gives the budget's place back; may be nil
 
-	client *imapclient.Client // nil while not lent
-	broken bool               // no further command can work
+	selected *Mailbox           // nil: none
+	client   *imapclient.Client // nil while not lent
+	broken   bool               // no further command can work
 }
 
 // TLSInfo is what is known of a TLS connection.
@@ -191,6 +192,15 @@ func lostText(err error) string {
 		return text
 	}
 	return "the connection was lost: " + text
+}
+
+// status asks what a mailbox is like that is not selected. The answer is for the
+// link's roll, which hears all of them.
+func (s *session) status(ctx context.Context, mailbox string) *Error {
+	return s.short(ctx, func(c *imapclient.Client) error {
+		_, err := c.Status(mailbox, &imap.StatusOptions{NumMessages: true, UIDNext: true, UIDValidity: true}).Wait()
+		return err
+	})
 }
 
 // logout says goodbye, waits a moment for the answer, and closes.

@@ -38,6 +38,7 @@ type progressMark struct {
 	since     time.Time
 	proof     time.Time
 	nextRetry time.Time
+	waits     bool
 }
 
 // overdue is how long after a deadline an owner counts as stuck: the machine may
@@ -61,7 +62,7 @@ func (p *progress) check(watches []connection.Status, now time.Time) error {
 	for i := range watches {
 		w := &watches[i]
 		key := watchKey{w.Connection, w.Mailbox}
-		mark := progressMark{w.State, w.Since, w.LastProof, w.NextRetry}
+		mark := progressMark{w.State, w.Since, w.LastProof, w.NextRetry, w.Waits}
 		last, there := p.seen[key]
 		if !there || last.mark != mark {
 			last = lastSeen{mark, now, p.most(w, now)}
@@ -77,10 +78,11 @@ func (p *progress) check(watches []connection.Status, now time.Time) error {
 }
 
 // most is how long a watch may stay as it is; 0: for ever. Looking has no bound of
-// its own: it takes as long as there is mail to read, and each command has its deadline.
+// its own, nor has waiting for another mailbox of the session: it takes as long as there
+// is mail to read, and each command has its deadline.
 func (p *progress) most(w *connection.Status, now time.Time) time.Duration {
 	cfg := p.connections[w.Connection]
-	if cfg == nil {
+	if cfg == nil || w.Waits {
 		return 0
 	}
 	timeout := time.Duration(cfg.Timeout)

@@ -10,7 +10,6 @@ import (
 	"mailtrigger/cmd/mailtriggerd/internal/config"
 	"mailtrigger/cmd/mailtriggerd/internal/term"
 	"mailtrigger/connection"
-	"mailtrigger/trigger"
 )
 
 // A checkResult is one line of --test-connection --json.
@@ -264,7 +263,8 @@ func (c *call) printTotal(out *term.Terminal, all int, failed []string) {
 	out.Indented(0, term.Plain, fmt.Sprintf("%d connections: %d good, %d failed: %s", all, all-len(failed), len(failed), strings.Join(failed, ", ")))
 }
 
-// mailboxesOf returns the mailboxes that triggers watch over the connection.
+// mailboxesOf returns the mailboxes, and patterns of some, that triggers watch over
+// the connection.
 func mailboxesOf(cfg *config.Config, name string) []string {
 	var boxes []string
 	for _, t := range cfg.Triggers {
@@ -272,7 +272,7 @@ func mailboxesOf(cfg *config.Config, name string) []string {
 			continue
 		}
 		for _, box := range t.Mailboxes {
-			if !slices.Contains(boxes, box) && !trigger.IsPattern(box) {
+			if !slices.Contains(boxes, box) {
 				boxes = append(boxes, box)
 			}
 		}

@@ -1,0 +1,283 @@
+package connection
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"mailtrigger/connection/wire"
+)
+
+// group is the watches of one connection, and the stations that they are spread
+// over. Accounts may have few connections and many mailboxes, so:
+//
+//   - The first watch connects, and those that come meanwhile wait with it.
+//   - Where the server has NOTIFY (RFC 5465) all share that one session.
+//   - Where it has none, or refuses, each watch gets a session of its own, in the
+//     order in which they came, as far as the connection budget allows. The rest
+//     share the first session, and are polled: STATUS every poll_interval.
+//   - A single watch idles, whatever the server has.
+//
+// Nothing is moved back: a server that learns NOTIFY, or is out of trouble with it,
+// is asked for it again at a connect of a session that is shared.
+type group struct {
+	d   *Dialer
+	cfg *Config
+
+	mu       sync.Mutex // guards the stations and watches, too
+	stations []*station
+	turns    uint64
+	without  time.Time // until then NOTIFY is not asked for: the server has refused it
+}
+
+// notifyAgain is how long a refusal of NOTIFY is remembered.
+const notifyAgain = time.Hour
+
+// group returns the group of a connection.
+func (d *Dialer) group(cfg *Config) *group {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g := d.groups[cfg]
+	if g == nil {
+		g = &group{d: d, cfg: cfg}
+		d.groups[cfg] = g
+	}
+	return g
+}
+
+// log returns the group's logger.
+func (g *group) log() *slog.Logger { return g.d.log.With("connection", g.cfg.Name) }
+
+// place finds a station for a new watch. g.mu is held.
+func (g *group) place(w *Watch) {
+	if len(g.stations) == 0 {
+		g.open(w, nil)
+		return
+	}
+	first := g.stations[0]
+	if first.alone() {
+		if release := g.d.budget.try(g.cfg, true); release != nil {
+			g.open(w, release)
+			return
+		}
+	}
+	first.join(w)
+}
+
+// open makes a station for one watch. release gives back the place in the budget
+// that it already has; nil: none. g.mu is held.
+func (g *group) open(w *Watch, release func()) {
+	st := newStation(g, release)
+	g.stations = append(g.stations, st)
+	st.join(w)
+	st.connectAfter(0)
+}
+
+// spread gives the watches of a station that cannot have NOTIFY sessions of their
+// own, as far as the budget allows. g.mu is held, and no look runs.
+func (g *group) spread(st *station) {
+	for len(st.watches) > 1 {
+		release := g.d.budget.try(g.cfg, true)
+		if release == nil {
+			return
+		}
+		w := st.watches[0]
+		st.remove(w)
+		g.open(w, release)
+	}
+}
+
+// merge moves the watches of a station that got no place in the budget to the
+// first of the others; false if there is none. g.mu is held.
+func (g *group) merge(st *station) bool {
+	i := slices.IndexFunc(g.stations, func(other *station) bool { return other != st })
+	if i < 0 {
+		return false
+	}
+	for _, w := range slices.Clone(st.watches) {
+		st.remove(w)
+		g.stations[i].join(w)
+	}
+	return true
+}
+
+// alone reports whether the station is known to take no further mailbox well:
+// others do better in a session of their own. g.mu is held.
+func (st *station) alone() bool { return st.session != nil && st.up && !st.canNotify() }
+
+// canNotify reports whether the server has NOTIFY, as far as is known. g.mu is held.
+func (st *station) canNotify() bool {
+	return st.session.has("NOTIFY") && time.Now().After(st.group.without)
+}
+
+// mode says how the station's watches hear of changes.
+func (st *station) mode() string {
+	switch {
+	case st.notified:
+		return "notify"
+	case len(st.watches) == 1 && st.session.has("IDLE"):
+		return "idle"
+	}
+	return "poll"
+}
+
+// enroll makes the roll for the watches that there are now, and asks the server to
+// notify of them. It is called by the goroutine that owns the session, before the
+// first look and whenever a watch has come. What it hears is marked as due.
+func (st *station) enroll() *Error {
+	g, s := st.group, st.session
+	if err := s.reclaim(); err != nil { // from here on nothing is heard that would be lost with the old roll
+		return err
+	}
+	g.mu.Lock()
+	st.listen()
+	st.changed = false
+	ask := st.canNotify()
+	if !ask {
+		g.spread(st)
+	}
+	if len(st.watches) == 1 && !st.notified {
+		st.roll, st.rolled = nil, nil
+		s.link.SetRoll(nil)
+		g.mu.Unlock()
+		return nil
+	}
+	roll, rolled := wire.NewRoll(), slices.Clone(st.watches)
+	selected := slices.Index(rolled, st.selected())
+	arguments := make([]string, len(rolled))
+	for i, w := range rolled {
+		arguments[i] = selectArgument(w.mailbox, s.modern())
+		roll.Add(w.mailbox, arguments[i], w.known)
+		if w.fault != nil {
+			roll.Away(i)
+		}
+	}
+	st.roll, st.rolled, st.notified, st.covered = roll, rolled, false, false
+	s.link.SetRoll(roll)
+	g.mu.Unlock()
+	if !ask {
+		return nil
+	}
+	said, covered, err := s.notify(st.ctx, roll, selected, wire.NotifyCommands(arguments))
+	if err != nil {
+		return err
+	}
+	if said == nil {
+		g.mu.Lock()
+		st.notified, st.covered = true, covered
+		g.mu.Unlock()
+		return nil
+	}
+	g.mu.Lock()
+	g.refuse("the server offers NOTIFY but refuses it: " + said.Text)
+	g.mu.Unlock()
+	return st.enroll()
+}
+
+// refuse does without NOTIFY for a while. g.mu is held.
+func (g *group) refuse(why string) {
+	g.without = time.Now().Add(notifyAgain)
+	g.log().Warn("no NOTIFY: each mailbox gets a session of its own as far as max_connections allows, and the others are polled", "why", why)
+}
+
+// overflowed counts how often the server could not keep up, and gives up in the end:
+// it tells nothing any more, not even of the selected mailbox. g.mu is held.
+func (st *station) overflowed() *Error {
+	if st.overflows++; st.overflows <= maxOverflows {
+		return nil
+	}
+	const text = "the server says again and again that there is too much to notify of (NOTIFICATIONOVERFLOW)"
+	st.group.refuse(text)
+	return &Error{Connection: st.group.cfg.Name, Stage: StageIdle, Text: text}
+}
+
+// maxOverflows is how often a session may be told that NOTIFY has ended.
+const maxOverflows = 3
+
+// notify sends the commands until one is answered OK and covers all mailboxes of the
+// roll. said is what the server answered to the last one where it took none.
+func (s *session) notify(ctx context.Context, roll *wire.Roll, selected int, commands []string) (said *Error, covered bool, failed *Error) {
+	s.link.SetProgressTimeout(time.Duration(s.cfg.Timeout))
+	talk := newDialogue(s.link.Lend("* PREAUTH resumed\r\n"))
+	talk.untagged = notifyLines
+	ctx, cancel := context.WithTimeout(ctx, shortLimit*time.Duration(s.cfg.Timeout))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { s.link.Close() })
+	defer stop()
+	taken := false
+	for _, command := range commands {
+		roll.Unheard()
+		reply, err := talk.command(command, nil)
+		if err != nil {
+			s.broken = true
+			return nil, false, s.explain(err)
+		}
+		if reply.kind != "OK" {
+			said = reply.err(StageIdle)
+			continue
+		}
+		taken = true
+		if covered = roll.Covered(selected); covered {
+			break
+		}
+	}
+	if taken { // what is refused leaves what was taken before
+		said = nil
+	}
+	if err := s.link.Reclaim(func() error { return nil }); err != nil {
+		s.broken = true
+		return nil, false, s.explain(err)
+	}
+	return said, covered, nil
+}
+
+// notifyLines is how many responses NOTIFY may bring before its reply: one for each
+// mailbox of the account.
+const notifyLines = 100_000
+
+// status asks for a mailbox that was left for another: what came between the last
+// look and that moment, the server may have been about to tell to the selected
+// mailbox, which it is no more. The roll hears the answer.
+func (st *station) status(w *Watch) *Error {
+	st.group.mu.Lock()
+	here := w.st == st && w.fault == nil
+	st.group.mu.Unlock()
+	if !here {
+		return nil
+	}
+	err := st.session.status(st.ctx, w.mailbox)
+	if err != nil && err.Refused {
+		st.group.mu.Lock()
+		defer st.group.mu.Unlock()
+		w.mark(wire.Wake{Reason: wire.Rechecked, At: time.Now()}, true)
+		return nil
+	}
+	return err
+}
+
+// listen marks what the roll has heard. g.mu is held.
+func (st *station) listen() {
+	if st.roll == nil {
+		return
+	}
+	for _, n := range st.roll.Take() {
+		w := st.rolled[n.Index]
+		if w.st != st {
+			continue // it was closed, or has a session of its own now
+		}
+		if w.fault != nil {
+			w.fault.sooner(st, w)
+			continue
+		}
+		wake := wire.Wake{Reason: wire.Rechecked, At: time.Now()}
+		if n.Pushed {
+			wake = wire.Wake{Reason: wire.Pushed, At: n.At}
+			if f := st.group.d.trace.Push; f != nil {
+				f(st.group.cfg.Name, w.mailbox)
+			}
+		}
+		w.mark(wake, true)
+	}
+}
