@@ -300,8 +300,9 @@ func (c *collector) decide(a *admission, f *feed, info connection.Info, m *mail,
 		Accepted: c.e.now(), Match: v.groups,
 	}
 	j := &job{rec: rec, runner: f.runner, rule: r, raw: m.raw, msg: v.msg, startKey: startKey(c.key, m.hash, r.cfg.Name)}
+	j.setFlags(m.info.Flags)
 	if v.problem != "" {
-		rec.Extra = map[string]string{unread: v.problem}
+		j.setExtra(unread, v.problem)
 	}
 	p := a.pass(j, v)
 	rec.Actions = p.plan

@@ -431,3 +431,31 @@ func TestServerDropsAndComesBack(t *testing.T) {
 	w.quiet()
 	equal(t, "fired", rec.subjects(), []string{"mail 0", "mail 1", "mail 2", "mail 3", "mail 4", "while down"})
 }
+
+// What the event says of a message is the same at each attempt, though the message is
+// read back from the journal.
+func TestEventIsTheSameAtEachAttempt(t *testing.T) {
+	again := newRecorder("again")
+	again.do = func(r *action.Run) action.Result {
+		if r.Event.Attempt < 3 {
+			return action.Result{Outcome: action.Retry, Err: errors.New("not yet")}
+		}
+		return action.Result{}
+	}
+	w := newWorld(t, newTrigger("hello", again))
+	w.start()
+	w.srv.Append(alice, "INBOX", []byte("Subject: m\r\n\r\ntext\r\n"), []string{`\Flagged`, "$Forwarded"}, time.Now())
+	again.wait(t, 1)
+	w.restart()
+	again.wait(t, 2)
+	first := again.runs[0].Event.Message
+	if len(first.Flags) == 0 {
+		t.Fatal("the message has no flags at the first attempt")
+	}
+	for i, run := range again.runs[1:] {
+		m := run.Event.Message
+		if !slices.Equal(m.Flags, first.Flags) || m.Size != first.Size || m.Text != first.Text {
+			t.Errorf("attempt %d: flags %q, %d bytes, text %q; at first %q, %d, %q", i+2, m.Flags, m.Size, m.Text, first.Flags, first.Size, first.Text)
+		}
+	}
+}

@@ -143,7 +143,7 @@ func (j *job) load(e *Engine) error {
 		j.raw = raw
 	}
 	if j.msg == nil {
-		msg, err := e.decode(j.rec.Mailbox, j.rec.UIDValidity, j.rec.UID, j.raw, j.rule.reading(e.connection(j.rec.Connection)))
+		msg, err := j.decode(e, j.raw)
 		if err != nil {
 			return err
 		}
@@ -151,6 +151,32 @@ func (j *job) load(e *Engine) error {
 	}
 	return nil
 }
+
+// decode reads the message as it was read when it was accepted.
+func (j *job) decode(e *Engine, raw []byte) (*message.Message, error) {
+	msg, err := e.decode(j.rec.Mailbox, j.rec.UIDValidity, j.rec.UID, raw, j.rule.reading(e.connection(j.rec.Connection)))
+	if err == nil {
+		msg.Size, msg.Flags = j.rec.Size, strings.Fields(j.rec.Extra[extraFlags])
+	}
+	return msg, err
+}
+
+// setFlags keeps the flags that the message had: they are not part of its bytes. As
+// many are kept as fit into maxFlags.
+func (j *job) setFlags(flags []string) {
+	kept := ""
+	for _, flag := range flags {
+		if len(kept)+len(flag) < maxFlags {
+			kept = strings.TrimLeft(kept+" "+flag, " ")
+		}
+	}
+	if kept != "" {
+		j.setExtra(extraFlags, kept)
+	}
+}
+
+// maxFlags is how many bytes of a message's flags a job keeps.
+const maxFlags = 4 << 10
 
 // unload lets go of the message, if load can get it again.
 func (j *job) unload(e *Engine) {
@@ -195,6 +221,7 @@ const (
 	extraFailed     = "failed"      // its event id
 	extraFailedKind = "failed-kind" // and kind
 	extraAction     = "action"      // its action that failed
+	extraFlags      = "flags"       // of the message when it was read, with blanks between them
 	extraBacklog    = "backlog"     // it was in the mailbox before the first look: live mail goes first
 )
 

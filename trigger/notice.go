@@ -81,9 +81,9 @@ func noticeOf(r *runner, rec *journal.Job, reason string) *journal.Job {
 			break
 		}
 	}
-	for key, path := range rec.Extra {
-		if strings.HasPrefix(key, extraPath) {
-			n.Extra[key] = path
+	for key, value := range rec.Extra {
+		if key == extraFlags || strings.HasPrefix(key, extraPath) {
+			n.Extra[key] = value
 		}
 	}
 	if rec.HasBody() {
@@ -107,7 +107,7 @@ func (j *job) loadNotice(e *Engine) {
 		return
 	}
 	if raw, err := e.store.Body(j.rec); err == nil && raw != nil {
-		if msg, err := e.decode(j.rec.Mailbox, j.rec.UIDValidity, j.rec.UID, raw, j.rule.reading(e.connection(j.rec.Connection))); err == nil {
+		if msg, err := j.decode(e, raw); err == nil {
 			j.raw, j.msg = raw, msg
 			return
 		}

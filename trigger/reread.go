@@ -77,6 +77,7 @@ func (c *collector) readOne(ctx context.Context, mb *connection.Mailbox, j *job)
 	}
 	return mb.Fetch(ctx, []uint32{uid}, func(b connection.Body) error {
 		j.raw, j.asked = b.Raw, false
+		j.setFlags(b.Flags)
 		return nil
 	})
 }
