@@ -15,7 +15,9 @@ import (
 // scenarios returns all scenarios. What happens to mail on its way into the
 // journal and through local actions is here, what happens on the server in
 // serverScenarios.
-func scenarios() []*scenario { return slices.Concat(deliveryScenarios(), serverScenarios()) }
+func scenarios() []*scenario {
+	return slices.Concat(deliveryScenarios(), gateScenarios(), serverScenarios())
+}
 
 // aTrigger is the config of a trigger whose actions are tried again soon.
 func aTrigger(name, keys string, actions ...string) string {
