@@ -70,6 +70,19 @@ var recipes = map[string]func(t *testing.T, r *recipe){
 			t.Errorf("%d alarms fired", n)
 		}
 	},
+	"A backup that does not report": func(t *testing.T, r *recipe) {
+		t.Parallel() // it takes up to a minute: times of day have no seconds
+		r.work()
+		by := time.Now().UTC().Add(10 * time.Second).Truncate(time.Minute).Add(time.Minute)
+		r.put(`by = "06:30"`, by.Format(`by = "15:04"`))
+		r.put(`opens = "20:00"`, by.Add(-time.Hour).Format(`opens = "15:04"`))
+		r.put(`"Europe/Berlin"`, `"UTC"`)
+		r.start(1)
+		r.says(1, 2*time.Minute, "action done", "no backup report: not_arrived")
+		if now := time.Now(); now.Before(by) {
+			t.Errorf("it fired at %s, before %s", now.UTC(), by)
+		}
+	},
 	"One trigger for many accounts": func(t *testing.T, r *recipe) {
 		m := r.server("anna@example.com", "boris@example.com")
 		r.file("anna.password", recipePassword)
