@@ -23,7 +23,7 @@ type entry struct {
 var directoryModes = map[string]int64{"etc/mailtriggerd": 0o750}
 
 // writePackage writes a package as deb(5) describes it.
-func writePackage(file string, at time.Time, control, contents []entry) error {
+func writePackage(file string, at time.Time, level int, control, contents []entry) error {
 	var deb bytes.Buffer
 	deb.WriteString("!<arch>\n")
 	member(&deb, "debian-binary", at, []byte("2.0\n"))
@@ -31,7 +31,7 @@ func writePackage(file string, at time.Time, control, contents []entry) error {
 		name    string
 		entries []entry
 	}{{"control.tar.gz", control}, {"data.tar.gz", contents}} {
-		data, err := archive(part.entries, at)
+		data, err := archive(part.entries, at, level)
 		if err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
@@ -50,10 +50,10 @@ func member(deb *bytes.Buffer, name string, at time.Time, data []byte) {
 }
 
 // archive makes a compressed tar archive: in the order of names, all root's.
-func archive(entries []entry, at time.Time) ([]byte, error) {
+func archive(entries []entry, at time.Time, level int) ([]byte, error) {
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	var out bytes.Buffer
-	zip, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	zip, err := gzip.NewWriterLevel(&out, level)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ func built(t *testing.T, version string) string {
 		programs.dir, programs.byMinor = dir, map[string]string{}
 	}
 	minor := version[:strings.LastIndexByte(version, '.')]
-	b := &build{arch: debArch(t), version: minor + ".0"}
+	b := &build{arch: debArch(t), version: minor + ".0", level: gzip.BestSpeed}
 	if err := b.prepare(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func built(t *testing.T, version string) string {
 
 // The same sources give the same package.
 func TestReproducible(t *testing.T) {
-	b := &build{arch: debArch(t), version: "1.0.0"}
+	b := &build{arch: debArch(t), version: "1.0.0", level: gzip.BestSpeed}
 	again, err := b.run(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"flag"
 	"fmt"
 	"os"
@@ -24,7 +25,7 @@ import (
 )
 
 func main() {
-	b := &build{}
+	b := &build{level: gzip.BestCompression}
 	dir := flag.String("o", ".", "the directory for the package")
 	flag.StringVar(&b.arch, "arch", ownArchitecture(), "Debian's name of the architecture")
 	flag.StringVar(&b.version, "version", "", "the version (default: by CHANGELOG.md and the commit)")
@@ -65,5 +66,5 @@ func (b *build) pack(dir, program string) (string, error) {
 		return "", err
 	}
 	file := filepath.Join(dir, fmt.Sprintf("mailtriggerd_%s_%s.deb", b.debVersion(), b.arch))
-	return file, writePackage(file, b.time, control, contents)
+	return file, writePackage(file, b.time, b.level, control, contents)
 }

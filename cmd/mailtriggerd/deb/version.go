@@ -18,6 +18,7 @@ type build struct {
 	arch    string // Debian's name
 	version string // of the program, as --version prints it
 	time    time.Time
+	level   int // of compression
 }
 
 // prepare finds the repository, the version and the time.
