@@ -31,13 +31,13 @@ func (c *call) runDaemon(ctx context.Context) int {
 		c.problem("%v", err)
 		return exitConfig
 	}
-	log := newLogger(c.stderr, cfg.Log)
+	log, level := newLogger(c.stderr, cfg.Log)
 	store, code := openJournal(cfg.StateDir, log)
 	if store == nil {
 		return code
 	}
 	defer closeLogged(log, "journal", store)
-	d, err := newDaemon(cfg, store, log)
+	d, err := newDaemon(cfg, store, log, level)
 	if err != nil {
 		log.Error("cannot start", "err", err)
 		return exitFailed
@@ -99,6 +99,7 @@ func sayFull(log *slog.Logger, dir string, err error) {
 type daemon struct {
 	cfg     atomic.Pointer[config.Config] // the one that runs
 	log     *slog.Logger
+	level   *slog.LevelVar // of log
 	store   *journal.Journal
 	dialer  *connection.Dialer
 	engine  *trigger.Engine
@@ -108,8 +109,8 @@ type daemon struct {
 	closers []func()
 }
 
-func newDaemon(cfg *config.Config, store *journal.Journal, log *slog.Logger) (*daemon, error) {
-	d := &daemon{log: log, store: store, metrics: metrics.New(metrics.Build(buildVersion()))}
+func newDaemon(cfg *config.Config, store *journal.Journal, log *slog.Logger, level *slog.LevelVar) (*daemon, error) {
+	d := &daemon{log: log, level: level, store: store, metrics: metrics.New(metrics.Build(buildVersion()))}
 	d.temp = filepath.Join(cfg.StateDir, "tmp")
 	if err := emptyDir(d.temp); err != nil {
 		return nil, err

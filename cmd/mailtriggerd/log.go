@@ -11,17 +11,19 @@ import (
 )
 
 // newLogger makes the daemon's logger. Under systemd the journal stamps each line
-// itself and takes the priority from a prefix.
-func newLogger(w io.Writer, cfg config.LogConfig) *slog.Logger {
-	o := &slog.HandlerOptions{Level: cfg.Level}
+// itself and takes the priority from a prefix. The level can be set while it is used.
+func newLogger(w io.Writer, cfg config.LogConfig) (*slog.Logger, *slog.LevelVar) {
+	level := &slog.LevelVar{}
+	level.Set(cfg.Level.Level())
+	o := &slog.HandlerOptions{Level: level}
 	if w == os.Stderr && isJournal(os.Stderr, os.Getenv("JOURNAL_STREAM")) {
 		o.ReplaceAttr = withoutTime
 		w = &priorityWriter{w: w}
 	}
 	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
+		return slog.New(slog.NewJSONHandler(w, o)), level
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	return slog.New(slog.NewTextHandler(w, o)), level
 }
 
 func withoutTime(groups []string, a slog.Attr) slog.Attr {

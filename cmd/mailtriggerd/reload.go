@@ -104,6 +104,7 @@ func (d *daemon) reload() {
 		return
 	}
 	d.dialer.SetConnectRate(next.ConnectRate)
+	d.level.Set(next.Log.Level.Level())
 	d.observe(next)
 	d.retryMended(next)
 	d.log.Info("the configuration was reloaded", "config", next.Path, "connections", len(next.Connections), "triggers", len(next.Triggers))
@@ -143,7 +144,8 @@ func (d *daemon) readAgain() (*config.Config, error) {
 	}
 	for _, fixed := range []struct{ key, now, next string }{
 		{"state_dir", now.StateDir, next.StateDir}, {"control", now.Control, next.Control},
-		{"metrics.listen", now.Metrics.Listen, next.Metrics.Listen},
+		{"metrics.listen", now.Metrics.Listen, next.Metrics.Listen}, {"metrics.web_config_file", now.Metrics.WebConfigFile, next.Metrics.WebConfigFile},
+		{"log.format", now.Log.Format, next.Log.Format},
 	} {
 		if fixed.now != fixed.next {
 			d.log.Warn("this key takes effect at a restart only", "key", fixed.key, "now", fixed.now, "then", fixed.next)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"mailtrigger/cmd/mailtriggerd/internal/config"
 	"mailtrigger/connection/connectiontest"
 )
 
@@ -23,10 +25,10 @@ func TestReload(t *testing.T) {
 	defer srv.Close()
 	srv.AddUser("alice", "pw")
 	host, port, _ := strings.Cut(srv.Addr(), ":")
-	config := func(trigger string) string {
+	configOf := func(trigger string) string {
 		return rigHead + fmt.Sprintf("[connection.office]\naddress = %q\nport = %s\ntimeout = 5\nauthentication = {username = \"alice\", password = \"pw\"}\nencryption.pin_sha256 = [%q]\n", host, port, srv.Pin()) + trigger
 	}
-	d := newDaemonUnderTest(t, config(recordTrigger(`"office"`)))
+	d := newDaemonUnderTest(t, configOf(recordTrigger(`"office"`)))
 	d.write("record.sh", recordScript)
 	d.start()
 	d.says(1, 20*time.Second, "watching from now on")
@@ -41,6 +43,11 @@ func TestReload(t *testing.T) {
 	d.says(1, 20*time.Second, "the configuration was reloaded")
 	d.says(burst, time.Minute, "action done")
 
+	d.write("config.toml", strings.Replace(configOf(recordTrigger(`"office"`)), rigHead, rigHead+"log.format = \"json\"\n", 1))
+	d.signal(syscall.SIGHUP)
+	d.says(1, 20*time.Second, "takes effect at a restart only", "log.format")
+	d.says(2, 20*time.Second, "the configuration was reloaded")
+
 	d.write("config.toml", "nonsense = 1\n")
 	d.signal(syscall.SIGHUP)
 	d.says(1, 20*time.Second, "was not reloaded", "nonsense")
@@ -50,9 +57,9 @@ func TestReload(t *testing.T) {
 	srv.Append("alice", "INBOX", []byte("Subject: still there\r\n\r\ntext\r\n"), nil, time.Now())
 	d.says(burst+1, 20*time.Second, "action done")
 
-	d.write("config.toml", config(strings.ReplaceAll(recordTrigger(`"office"`), "trigger.record", "trigger.renamed")))
+	d.write("config.toml", configOf(strings.ReplaceAll(recordTrigger(`"office"`), "trigger.record", "trigger.renamed")))
 	d.signal(syscall.SIGHUP)
-	d.says(2, 20*time.Second, "the configuration was reloaded")
+	d.says(3, 20*time.Second, "the configuration was reloaded")
 	d.says(1, 20*time.Second, "watching from now on", "renamed")
 	srv.Append("alice", "INBOX", []byte("Subject: last\r\n\r\ntext\r\n"), nil, time.Now())
 	d.says(1, 20*time.Second, "action done", "trigger=renamed")
@@ -67,6 +74,19 @@ func TestReload(t *testing.T) {
 	}
 	if begun != burst+2 {
 		t.Errorf("%d runs for %d messages", begun, burst+2)
+	}
+}
+
+// A reload sets the level of loggers that are in use.
+func TestLevelIsSetLive(t *testing.T) {
+	var out strings.Builder
+	log, level := newLogger(&out, config.LogConfig{Format: "text"})
+	used := log.With("connection", "office")
+	used.Debug("before")
+	level.Set(slog.LevelDebug)
+	used.Debug("after")
+	if strings.Contains(out.String(), "before") || !strings.Contains(out.String(), "after") {
+		t.Error(out.String())
 	}
 }
 
@@ -86,7 +106,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	// Each round changes one connection, adds one, and changes one trigger; "record"
 	// names its connections by a pattern.
-	config := func(round int) string {
+	configOf := func(round int) string {
 		var b strings.Builder
 		b.WriteString(rigHead)
 		for i := range users + round {
@@ -101,7 +121,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		}
 		return b.String()
 	}
-	d := newDaemonUnderTest(t, config(0))
+	d := newDaemonUnderTest(t, configOf(0))
 	d.start()
 	d.says(2*users, time.Minute, "watching from now on")
 	if n := srv.Logins(); n != users {
@@ -116,7 +136,7 @@ func TestReloadUnderLoad(t *testing.T) {
 				srv.Append(user(i), "INBOX", fmt.Appendf(nil, "From: a@example.com\r\nSubject: round %d\r\n\r\ntext\r\n", round), nil, time.Now())
 			}
 		})
-		d.write("config.toml", config(round))
+		d.write("config.toml", configOf(round))
 		d.signal(syscall.SIGHUP)
 		d.says(round, time.Minute, "the configuration was reloaded")
 	}
