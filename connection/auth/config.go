@@ -30,7 +30,7 @@ type OAuth2 struct {
 	Grant              string         `toml:"grant"`
 	Tenant             string         `toml:"tenant"`
 	ClientID           string         `toml:"client_id"`
-	ClientSecret       setting.Source `toml:"client_secret"`
+	ClientSecret       setting.Source `toml:"client_secret,optional"`
 	CertificateFile    string         `toml:"certificate_file,path"`
 	KeyFile            string         `toml:"key_file,path"`
 	TokenURL           string         `toml:"token_url"`

@@ -21,7 +21,7 @@ type Config struct {
 	Authentication string         `toml:"authentication"`  // HTTP: auto | basic | digest | ntlm
 	Domain         string         `toml:"domain"`          // NTLM
 	Username       string         `toml:"username"`        // socks4, socks4a: the user id
-	Password       setting.Source `toml:"password"`
+	Password       setting.Source `toml:"password,optional"`
 	CAFile         string         `toml:"ca_file,path"` // https: instead of the system's roots
 }
 
@@ -32,12 +32,12 @@ var (
 	Authentications = []string{"auto", "basic", "digest", "ntlm"}
 )
 
-// SetDefaults fills in what was not given: no proxy, and for each type its
-// usual port (http 8080, https 443, SOCKS 1080).
+// SetDefaults fills in what was not given: no proxy where there is no address, and
+// for each type its usual port (http 8080, https 443, SOCKS 1080).
 func (c *Config) SetDefaults() {
 	c.Type = strings.ToLower(strings.TrimSpace(c.Type))
 	c.Authentication = strings.ToLower(strings.TrimSpace(c.Authentication))
-	if c.Type == "" {
+	if c.Type == "" && c.Address == "" {
 		c.Type = "none"
 	}
 	if c.Port == 0 {
@@ -68,6 +68,9 @@ func (c *Config) credentials() bool {
 // Validate returns what is wrong with the table. It reads the CA file, but no
 // secret, and does not touch the network.
 func (c *Config) Validate() []setting.Problem {
+	if c.Type == "" {
+		return []setting.Problem{{Key: "type", Text: "is missing, though there is an address; give http, https, socks4, socks4a or socks5, or none to go without"}}
+	}
 	problems := setting.OneOf("type", c.Type, Types)
 	if problems != nil {
 		return problems
@@ -81,7 +84,10 @@ func (c *Config) Validate() []setting.Problem {
 			add(k.key, "must not hold control characters")
 		}
 	}
-	if c.Type == "none" || c.Type == "environment" {
+	switch {
+	case c.Type == "none": // switched off: the rest may stay for the day it is switched on again
+		return problems
+	case c.Type == "environment":
 		if c.Address != "" {
 			add("address", "is of no use with type = %q; set type to http, https, socks4, socks4a or socks5", c.Type)
 		}

@@ -357,7 +357,9 @@ func TestValidate(t *testing.T) {
 		{Config{Type: "socks4", Address: "p", Username: "u", Password: setting.Source{Env: "X"}}, "password: socks4 has a user id but no password"},
 		{Config{Type: "http", Address: "p", CAFile: "x"}, "ca_file: is for https"},
 		{Config{Type: "https", Address: "p", CAFile: "/nonexistent"}, "ca_file: open /nonexistent"},
-		{Config{Type: "none", Address: "p"}, "address: is of no use"},
+		{Config{Type: "environment", Address: "p"}, "address: is of no use"},
+		{Config{Type: "none", Address: "p", Port: 8080}, ""},
+		{Config{Address: "p"}, "type: is missing"},
 		{Config{Type: "http", Address: "p", Username: "a\nb", Password: setting.Source{Env: "X"}}, "username: must not hold control"},
 	} {
 		c.cfg.SetDefaults()

@@ -250,7 +250,10 @@ func (d *decoder) source(n *node, f field, s *setting.Source) {
 		return
 	}
 	text := n.text()
-	if text == "" {
+	switch {
+	case text == "" && f.blank:
+		return
+	case text == "":
 		d.problem(n, "is empty; leave the key out, or give the value")
 		return
 	}

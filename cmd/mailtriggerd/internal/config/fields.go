@@ -21,6 +21,7 @@ type field struct {
 	ref    bool // a table that may be the name of one at the top
 	path   bool // relative paths are relative to the configuration file
 	part   part // of a setting.Source: which way this key is
+	blank  bool // a setting.Source where an empty string is as good as no key
 }
 
 // part is one of the ways of a setting.Source.
@@ -54,6 +55,7 @@ var fieldCache sync.Map // reflect.Type -> []field
 //	path       a relative path is relative to the configuration file
 //	nocommand  a setting.Source without NAME_command
 //	noliteral  a setting.Source without NAME itself
+//	optional   a setting.Source that works without: an empty string leaves it out
 func fieldsOf(t reflect.Type) []field {
 	if f, found := fieldCache.Load(t); found {
 		return f.([]field)
@@ -82,7 +84,7 @@ func fieldsOf(t reflect.Type) []field {
 			if p == command && has("nocommand") || p == literal && has("noliteral") {
 				continue
 			}
-			f.key, f.part, f.path = key+string(p), p, p == fromFile
+			f.key, f.part, f.path, f.blank = key+string(p), p, p == fromFile, has("optional")
 			fields = append(fields, f)
 		}
 	}
