@@ -37,7 +37,8 @@ func (c *call) flags() *flag.FlagSet {
 	f := flag.NewFlagSet("mailtriggerd", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Usage = func() {}
-	f.StringVar(&c.config, "config", manual.DefaultConfig, "")
+	c.config = manual.DefaultConfig
+	f.Func("config", "", text(&c.config))
 	f.BoolVar(&c.noSecrets, "no-secrets", false, "")
 	f.BoolVar(&c.json, "json", false, "")
 	f.BoolVar(&c.version, "version", false, "")
@@ -46,15 +47,30 @@ func (c *call) flags() *flag.FlagSet {
 	f.BoolVar(&c.checkConfig, "check-config", false, "")
 	f.BoolVar(&c.status, "status", false, "")
 	f.BoolVar(&c.deadLetters, "dead-letters", false, "")
-	f.Func("test-connection", "", func(s string) error { c.testConnections = append(c.testConnections, s); return nil })
-	f.StringVar(&c.testTrigger, "test-trigger", "", "")
-	f.StringVar(&c.message, "message", "", "")
-	f.StringVar(&c.mailbox, "mailbox", "", "")
+	f.Func("test-connection", "", func(s string) error {
+		c.testConnections = append(c.testConnections, "")
+		return text(&c.testConnections[len(c.testConnections)-1])(s)
+	})
+	f.Func("test-trigger", "", text(&c.testTrigger))
+	f.Func("message", "", text(&c.message))
+	f.Func("mailbox", "", text(&c.mailbox))
 	f.UintVar(&c.uid, "uid", 0, "")
-	f.StringVar(&c.authorize, "authorize", "", "")
-	f.StringVar(&c.retry, "retry", "", "")
-	f.StringVar(&c.discard, "discard", "", "")
+	f.Func("authorize", "", text(&c.authorize))
+	f.Func("retry", "", text(&c.retry))
+	f.Func("discard", "", text(&c.discard))
 	return f
+}
+
+// text sets a flag that has a value. An empty one is a script's variable that is not
+// set: --retry "" must not start a daemon.
+func text(p *string) func(string) error {
+	return func(s string) error {
+		if s == "" {
+			return errors.New("it is empty")
+		}
+		*p = s
+		return nil
+	}
 }
 
 func parseFlags(args []string) (*call, error) {
