@@ -25,6 +25,9 @@ func (c *call) load(o config.Options) *config.Config {
 
 func (c *call) runCheckConfig() int {
 	cfg, problems := config.Load(c.config, config.Options{CheckSecrets: !c.noSecrets})
+	if len(problems) == 0 && idle(cfg) != nil { // good for --test-connection, so no mistake
+		cfg.Warnings = append(cfg.Warnings, config.Problem{File: c.config, Text: "there is no trigger yet; the daemon does not start without one"})
+	}
 	if c.json {
 		return c.checkConfigJSON(cfg, problems)
 	}
