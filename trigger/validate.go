@@ -121,6 +121,36 @@ func (c *Config) checkActions(k *checker) {
 		k.found = append(k.found, setting.Below(at, a.Validate())...)
 		c.checkDestination(k, at, a)
 	}
+	c.checkGroups(k)
+}
+
+// checkGroups refuses a template that asks for a group which no condition finds: it
+// would fail for every message.
+func (c *Config) checkGroups(k *checker) {
+	groups := c.conditions().Groups()
+	for i, a := range c.Actions {
+		when := a.Base().When
+		for _, name := range action.Groups(a) {
+			at := fmt.Sprintf("action[%d]", i)
+			switch {
+			case when == action.OnNoMatch || when == action.OnSilence:
+				k.add(at, "a template names .Match.%s, and with when = %q there is no match", name, when)
+			case !slices.Contains(groups, name):
+				k.add(at, "a template names .Match.%s, and no condition has such a group: matches = '(?P<%s>...)'%s", name, name, alternatives(name, groups))
+			}
+		}
+	}
+}
+
+// alternatives says what there is in place of name.
+func alternatives(name string, known []string) string {
+	switch near := setting.DidYouMean(name, known); {
+	case near != "":
+		return fmt.Sprintf("; did you mean .Match.%s?", near)
+	case len(known) > 0:
+		return "; there is .Match." + strings.Join(known, ", .Match.")
+	}
+	return ""
 }
 
 // checkSilence refuses expected mail whose absence nobody is told of, and the other way round.

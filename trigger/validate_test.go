@@ -7,6 +7,7 @@ import (
 
 	"mailtrigger/connection/setting"
 	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/condition"
 	"mailtrigger/trigger/gate"
 )
 
@@ -54,6 +55,11 @@ func TestValidate(t *testing.T) {
 		{"limit", func(c *Config) { c.Limit = gate.Limit{Count: 1, Per: hour} }, ""},
 		{"limit none", func(c *Config) { c.Limit = gate.Limit{Per: hour} }, "limit.count: must be at least 1"},
 		{"limit over", func(c *Config) { c.Limit = gate.Limit{Count: 1, Per: hour, Over: "drop"} }, "limit.over: unknown"},
+		{"group", func(c *Config) { grouped(c, "{{.Match.number}}", action.OnMatch) }, ""},
+		{"group in always", func(c *Config) { grouped(c, `{{with index .Match "number"}}{{.}}{{end}}`, action.Always) }, ""},
+		{"no such group", func(c *Config) { grouped(c, "{{.Match.nubmer}}", action.OnMatch) },
+			"action[0]: a template names .Match.nubmer, and no condition has such a group: matches = '(?P<nubmer>...)'; did you mean .Match.number?"},
+		{"group without match", func(c *Config) { grouped(c, "{{.Match.number}}", action.OnNoMatch) }, "action[0]: a template names .Match.number, and with when"},
 		{"expect", func(c *Config) {
 			expecting(c, gate.Expect{By: "06:30", Opens: "20:00", Days: []string{"mon-sun"}, Timezone: "Europe/Berlin"})
 		}, ""},
@@ -122,4 +128,13 @@ func check(t *testing.T, found []setting.Problem, want string) {
 	case want != "" && len(found) != 1, want != "" && !strings.HasPrefix(found[0].Error(), want):
 		t.Errorf("found %v, want %s", found, want)
 	}
+}
+
+// grouped gives the trigger a condition with the group "number", and an action with a template.
+func grouped(c *Config, template string, when action.When) {
+	c.Conditions = []condition.Condition{{Any: []condition.Condition{{Field: "subject", Matches: []string{`(?P<number>\d+)`}}}}}
+	run, _ := action.New("exec")
+	run.(*action.Exec).Command = []string{"true", template}
+	run.Base().When = when
+	c.Actions = []action.Definition{run}
 }

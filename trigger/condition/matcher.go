@@ -2,6 +2,7 @@ package condition
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -79,6 +80,27 @@ func (r Rule) Uses(field string) bool {
 		})
 	}
 	return uses(r.Conditions) || strings.Contains(r.Expression, field)
+}
+
+// Groups returns the names of the groups that a Judgement of a sound rule can have, sorted.
+func (r Rule) Groups() (names []string) {
+	var collect func(list []Condition)
+	collect = func(list []Condition) {
+		for _, c := range list {
+			for _, s := range c.Matches {
+				if re, err := regexp.Compile(s); err == nil {
+					names = append(names, re.SubexpNames()...)
+				}
+			}
+			collect(c.Any)
+			collect(c.All)
+			collect(c.None)
+		}
+	}
+	collect(r.Conditions)
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // A Matcher is a compiled Rule. It is safe for concurrent use.
