@@ -46,8 +46,8 @@ type scaleOf struct {
 }
 
 var full = scaleOf{
-	sessions: 10_000, growth: []int{100, 1000}, large: 1000, largeBy: 5_000_000, pushes: 300, rounds: 5, burst: 300,
-	backlog: 10_000, long: 100_000, settle: 45 * time.Second, quiet: time.Minute,
+	sessions: 10_000, growth: []int{100, 1000}, large: 10_000, largeBy: 5_000_000, pushes: 300, rounds: 5, burst: 300,
+	backlog: 10_000, long: 100_000, settle: 40 * time.Second, quiet: time.Minute,
 }
 
 // tiny is enough to see that everything works.
@@ -207,7 +207,6 @@ var parts = []struct {
 	{"action", (*harness).mailToAction},
 	{"backlog", (*harness).backlog},
 	{"sessions", (*harness).sessions},
-	{"large", (*harness).largeMail},
 	{"journal", (*harness).journal},
 }
 

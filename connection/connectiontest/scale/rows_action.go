@@ -9,10 +9,16 @@ import (
 // Mail to action, with one mailbox: the daemon and the minimal client in turn, so that
 // whatever else the machine does meets both.
 
-// onMark is the trigger whose action makes a mark.
-func (h *harness) onMark(more string) string {
-	return fmt.Sprintf("%s\n[[trigger.NAME.action]]\ntype = \"exec\"\ncommand = [%q, %q, %q]\nenv = {MARKS = %q, WHO = \"daemon\"}\nstdin = \"raw\"\n",
-		more, markCommand[0], markCommand[1], markCommand[2], h.marks.path)
+// onMark is a trigger, at most parallel processes at once, whose action makes a mark
+// and is given stdin.
+func (h *harness) onMark(parallel int, stdin string) string {
+	return fmt.Sprintf(`concurrency = %d
+[[trigger.NAME.action]]
+type = "exec"
+command = [%q, %q, %q]
+env = {MARKS = %q, WHO = "daemon"}
+stdin = %q
+`, parallel, markCommand[0], markCommand[1], markCommand[2], h.marks.path, stdin)
 }
 
 // A contest is the daemon on the account u0 and the minimal client on another, each at
@@ -27,7 +33,7 @@ const minimalAccount = 1
 
 func (h *harness) contest(parallel int) (c *contest, err error) {
 	c = &contest{h: h}
-	if c.daemon, err = h.daemon(setup{sessions: 1, trigger: h.onMark(fmt.Sprintf("concurrency = %d", parallel))}); err != nil {
+	if c.daemon, err = h.daemon(setup{sessions: 1, trigger: h.onMark(parallel, "raw")}); err != nil {
 		return nil, err
 	}
 	if err = c.daemon.wait(logWatching, 1, time.Minute); err != nil {

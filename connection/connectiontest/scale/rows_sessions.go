@@ -7,6 +7,9 @@ import (
 
 // Very many parked sessions: what they cost, and that they slow nothing down.
 
+// many is how many processes the trigger on all these mailboxes runs at once.
+const many = 16
+
 // A park is a daemon whose sessions are all parked, and what was seen of it.
 type park struct {
 	*daemon
@@ -48,7 +51,7 @@ func (h *harness) sessions(t *table) error {
 	if err := login(); err != nil {
 		return err
 	}
-	p, err := h.start(setup{sessions: h.scale.sessions, trigger: h.onMark("concurrency = 16")}, 0)
+	p, err := h.start(setup{sessions: h.scale.sessions, trigger: h.onMark(many, "none")}, 0)
 	if err != nil {
 		return err
 	}
@@ -70,6 +73,14 @@ func (h *harness) sessions(t *table) error {
 		return err
 	}
 	if err := h.toAll(t, p); err != nil {
+		return err
+	}
+	if err := h.largeMail(p); err != nil {
+		return err
+	}
+	t.add(row{what: fmt.Sprintf("Memory a parked session, after each of %d has read a mail of %d MB", h.scale.large, h.scale.largeBy/1e6),
+		measured: mib(p.daemon.memory("VmRSS")), against: mib(base) + " with one session", value: each(p, p.daemon.memory("VmRSS")), unit: "KiB", bar: 22})
+	if err := h.profile(p.daemon, "large"); err != nil {
 		return err
 	}
 	if err := p.stop(); err != nil {
@@ -108,7 +119,7 @@ func (h *harness) sessions(t *table) error {
 func (h *harness) fewSessions() (base int64, parks []*park, err error) {
 	total := 0
 	for _, n := range append([]int{1}, h.scale.growth...) {
-		p, err := h.start(setup{first: total, sessions: n, trigger: h.onMark("concurrency = 16")}, total)
+		p, err := h.start(setup{first: total, sessions: n, trigger: h.onMark(many, "none")}, total)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -186,6 +197,22 @@ func (h *harness) toAll(t *table, p *park) error {
 	return nil
 }
 
+// largeMail has sessions read a large mail each, and lets them park again.
+func (h *harness) largeMail(p *park) error {
+	const wave = 100
+	for first := 0; first < h.scale.large; first += wave {
+		last := min(first+wave, h.scale.large) - 1
+		if _, err := h.deliver(Delivery{First: first, Last: last, Count: 1, Size: h.scale.largeBy}); err != nil {
+			return err
+		}
+		if _, err := h.marks.wait("daemon", last-first+1, 5*time.Minute); err != nil {
+			return err
+		}
+	}
+	time.Sleep(h.scale.settle)
+	return nil
+}
+
 // often is a refresh short enough to be watched; a real one comes every 9 minutes.
 const (
 	often = 30 * time.Second
@@ -197,7 +224,7 @@ const (
 // is spent without them (background, of a core) stays.
 func (h *harness) refreshing(t *table, background float64) (login time.Duration, err error) {
 	refresh := min(often, h.scale.quiet/2)
-	p, err := h.start(setup{sessions: h.scale.sessions, refresh: refresh, trigger: h.onMark("concurrency = 16")}, 0)
+	p, err := h.start(setup{sessions: h.scale.sessions, refresh: refresh, trigger: h.onMark(many, "none")}, 0)
 	if err != nil {
 		return 0, err
 	}

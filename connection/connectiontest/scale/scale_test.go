@@ -31,7 +31,7 @@ func TestScale(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.close()
-	if err := h.all("action", "backlog", "sessions", "large"); err != nil {
+	if err := h.all("action", "backlog", "sessions"); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	t.Log(&out)
