@@ -75,6 +75,22 @@
 // that goroutine. All end with
 // [Watch.Close] and [Dialer.Close].
 //
+// # Memory
+//
+// Ten thousand parked sessions take some 15 KiB each, of the whole daemon, and no more
+// after each has read a large mail. What that took, by size:
+//
+//   - Connects are admitted a few hundred at a time (admission.go). Thousands of half-done
+//     handshakes at once had left the heap at 60 KiB a session, and in pieces.
+//   - TLS settings and certificates are shared by who has alike ones (intern.go): 5 KiB.
+//   - A parked session lets go of the read buffers of TLS (wire/tlsbuffers.go): 3 KiB, and
+//     16 to 40 once it has read mail.
+//   - A Watch that waits has no context, no logger and no goroutine: 1.5 KiB.
+//
+// Of what is left two thirds are crypto/tls's own (a tls.Conn, two AES-GCM keys) and the
+// configuration; a third are holes that the collector cannot close. The CPU of a connect
+// is that of the handshake for a third; IDLE renewed at 0.2, 1, 5 and 30 s is a tenth.
+//
 // # Hostile servers
 //
 // What comes from outside is never trusted: names are checked before they go into a

@@ -43,6 +43,10 @@ func TestDaemonPage(t *testing.T) {
 	}
 
 	// --status --json is the same.
+	waitUntil(t, "the firing is listed", func() bool {
+		var now metrics.Status
+		return json.Unmarshal([]byte(get("/api/status")), &now) == nil && len(now.Firings) == 1
+	})
 	out, stderr, code := d.call("--status", "--json")
 	if code != exitOK || stderr != "" {
 		t.Fatalf("--status --json: %d %s", code, stderr)
