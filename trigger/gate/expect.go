@@ -160,11 +160,12 @@ func (x *Expected) Check(s Expectation, now time.Time, boxes Mailboxes) (c Check
 	if boxes.Busy {
 		wait = busy
 	}
-	// They have time from when they are asked on: the daemon may not have run when it
-	// was due, or the machine slept.
-	if boxes.Asked.Before(due) {
+	// They have time from when they were asked first and have not answered since: the
+	// daemon may not have run when it was due, and windows may be shorter than the wait.
+	answered := boxes.Asked.IsZero() || !boxes.Looked.Before(boxes.Asked)
+	if give := boxes.Asked.Add(wait); answered {
 		c.Look, c.Next = true, now.Add(wait)
-	} else if give := boxes.Asked.Add(wait); now.Before(give) {
+	} else if now.Before(give) {
 		c.Next = give
 	} else if s.Unknown != closes {
 		s.Unknown = closes
