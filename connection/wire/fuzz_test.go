@@ -140,6 +140,8 @@ func FuzzPark(f *testing.F) {
 		"+ idling\r\n* 5 EXISTS\r\nW OK done\r\n", "* 5 EXISTS\r\n+ idling\r\nW OK done\r\n",
 		"+ idling\r\nW OK timeout\r\n* 4 EXISTS\r\n* OK [UIDVALIDITY 1] .\r\n* OK [UIDNEXT 5] .\r\nW OK selected\r\n+ idling\r\n* BYE\r\n",
 		"+\n* 4 FETCH (BODY[] {12}\r\n* 5 EXISTS\r\n)\r\nW OK\r\n* OK behind\r\n", "W BAD no idle\r\n* 5 EXPUNGE\r\n",
+		"+ idling\r\nW OK enough\r\n* 4 EXISTS\r\n* OK [UIDVALIDITY 1] .\r\n* OK [UIDNEXT 5] .\r\nW OK\r\n* STATUS b (UIDNEXT 2)\r\nW0 OK\r\n* STATUS {1}\r\nc (\r\nW1 NO\r\n",
+		"+ idling\r\n* STATUS \"b\" (MESSAGES 1 UIDNEXT 2)\r\n* LIST () NIL c\r\nW OK\r\n", "+ idling\r\n* OK [NOTIFICATIONOVERFLOW] .\r\nW OK\r\n",
 		"+ idling\r\n* XFOO {3}\r\nabc (\r\n+ x\r\n\r\n* NO x\r\nW NO y\r\nrest",
 	} {
 		f.Add([]byte(x), uint32(i), i%2 == 0)
@@ -151,6 +153,12 @@ func FuzzPark(f *testing.F) {
 			l := NewLink(w, smallLimits)
 			o := ParkOptions{Idle: true, Select: "INBOX", Known: Known{1, 5, 4}}
 			o.setDefaults()
+			if seed%2 == 1 {
+				roll := NewRoll()
+				roll.Add("b", "b", Known{1, 1, 0})
+				roll.Add("c", "c", Known{1, 1, 0})
+				l.SetRoll(roll)
+			}
 			d := idler{link: l, o: &o}
 			d.begin(0)
 			if interrupt {
@@ -174,7 +182,13 @@ func FuzzPark(f *testing.F) {
 			if d.result.Reason == Ended {
 				l.in = nil // nobody will read on
 			}
-			return fmt.Sprintf("%d %v %v %v left %q middle %v\n%s", d.phase, d.result.Reason, d.result.Seen, d.result.Err, l.in, d.phase == phaseOver || l.scan.idle(), w.b.String())
+			var news []int
+			if l.roll != nil {
+				for _, n := range l.roll.Take() {
+					news = append(news, n.Index)
+				}
+			}
+			return fmt.Sprintf("%v %d %v %v %v left %q middle %v\n%s", news, d.phase, d.result.Reason, d.result.Seen, d.result.Err, l.in, d.phase == phaseOver || l.scan.idle(), w.b.String())
 		}
 		if one, other := run(bytes.NewReader(in)), run(&splitter{in, seed, opened}); one != other {
 			t.Fatalf("whole: %s\nin pieces: %s", one, other)

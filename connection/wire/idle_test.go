@@ -69,6 +69,12 @@ func (k *talk) serve(stop func(command string) bool) {
 // returns how it was woken, after how long, and what the server was told.
 func onFakeTime(t *testing.T, o ParkOptions, script func(k *talk)) (w Wake, after time.Duration, log []string) {
 	t.Helper()
+	return onFakeTimeWith(t, nil, o, script)
+}
+
+// onFakeTimeWith is onFakeTime with a roll, which is made in fake time; nil: none.
+func onFakeTimeWith(t *testing.T, roll func() *Roll, o ParkOptions, script func(k *talk)) (w Wake, after time.Duration, log []string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		client, srv := net.Pipe()
 		parker, err := NewParker(&ParkerOptions{Goroutines: true})
@@ -85,6 +91,9 @@ func onFakeTime(t *testing.T, o ParkOptions, script func(k *talk)) (w Wake, afte
 		}()
 		woken := make(chan Wake, 2)
 		l := NewLink(client, nil)
+		if roll != nil {
+			l.SetRoll(roll())
+		}
 		parker.Park(l, o, func(w Wake) { woken <- w })
 		w, after = <-woken, time.Since(k.start)
 		synctest.Wait()
