@@ -208,7 +208,13 @@ func (e *Engine) useDirectories(patterns map[*connection.Config][]patternFeed, c
 func (e *Engine) prune() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	maps.DeleteFunc(e.byName, func(_ string, r *runner) bool { return r.idle() })
+	maps.DeleteFunc(e.byName, func(_ string, r *runner) bool {
+		idle := r.idle()
+		if idle {
+			r.shift.end()
+		}
+		return idle
+	})
 	e.collectors = slices.DeleteFunc(e.collectors, func(c *collector) bool {
 		idle := c.idle()
 		if idle {

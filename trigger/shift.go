@@ -29,6 +29,12 @@ func (e *Engine) newShift(rule *rule, gone string) *shift {
 	return s
 }
 
+// end ends all of the shift.
+func (s *shift) end() {
+	s.beginStop()
+	s.endWork()
+}
+
 // take makes the job one of this shift. It reports false if the job has no place in
 // it, and why that makes a dead letter of it; "" if it waits in the journal.
 func (s *shift) take(j *job) (ok bool, why string) {
@@ -67,7 +73,7 @@ func (r *runner) latest() *shift {
 func (r *runner) become(next *shift) {
 	r.mu.Lock()
 	if r.next != nil {
-		r.next.endWork()
+		r.next.end()
 	}
 	r.next = next
 	if ending := r.shift; ending.stopping.Err() == nil {
@@ -147,7 +153,7 @@ func (r *runner) relieve() {
 	if r.next == nil || r.running > 0 {
 		return
 	}
-	r.shift.endWork()
+	r.shift.end()
 	r.shift, r.next = r.next, nil
 	r.setTimer()
 	r.pump()
