@@ -7,6 +7,9 @@
 //	            goroutine at a time: it lists what is new, fetches it in batches,
 //	            lets each trigger decide (rule, package condition), and hands jobs and cursors
 //	            to the journal in one transaction.
+//	admission   takes the messages of a batch that match through their triggers' gates
+//	            (package gate), which say whether and when they fire. What the gates
+//	            remember (keeper, claims) goes into the same transaction.
 //	runner      one a trigger. It runs jobs' local actions, in order, each tried
 //	            again alone; a job that waits for a retry steps aside.
 //	group       the jobs of one message. When the local actions of all of them have
@@ -23,7 +26,8 @@
 // Beside it: directory finds mailboxes by patterns, resync finds known messages
 // again when a server changes its UIDs, hold asks a person where that is not
 // believable, poison keeps a message that takes the process down from doing so for
-// ever, own knows the messages that the daemon itself moves around.
+// ever, own knows the messages that the daemon itself moves around, vigil looks after
+// mail that is expected, and notice tells of silences and dead letters.
 //
 // # What is promised
 //
@@ -48,6 +52,8 @@
 //     another knows from it which messages it has yet to decide about.
 //   - What was in a mailbox at the first look is recorded too, the newest 500
 //     messages of it, so that no clock of ours is compared with the server's.
+//   - Dedupe goes by the size of a message's body, not by that of the message: each way
+//     that a copy takes writes lines of its own above the rest.
 //   - Large mail is read in the watch's own session, not in a second one: a session
 //     lets go of its read buffers when it waits again, so that nothing would be
 //     won by another login, and what may be undecided at once bounds the rest.

@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -142,6 +143,8 @@ func (c *collector) takeWants() bool {
 		}
 		c.feeds = append(c.feeds, f)
 	}
+	// What one trigger's firing means to another (after) is decided in the file's order.
+	slices.SortStableFunc(c.feeds, func(a, b *feed) int { return cmp.Compare(a.runner.order.Load(), b.runner.order.Load()) })
 	if c.conn != c.wantedConn {
 		c.conn = c.wantedConn
 		c.settled = false

@@ -222,6 +222,32 @@ func TestQuietHours(t *testing.T) {
 	w.until("all are moved", func() bool { return len(w.mailbox("Done")) == 3 })
 }
 
+// What is late is not fired in the quiet hours of another day.
+func TestLateInQuietHours(t *testing.T) {
+	rec := newRecorder("rec")
+	clock := &wallClock{}
+	begin := time.Now().UTC().Add(-time.Hour)
+	w := newWorld(t, gated(rec, func(c *Config) {
+		c.QuietHours = fmt.Sprintf("%s-%s UTC", begin.Format("15:04"), begin.Add(3*time.Hour).Format("15:04"))
+	}))
+	w.now = clock.now
+	w.start()
+	w.append("1")
+	w.until("it waits", func() bool { return w.status("t").Waiting == 1 })
+	w.stop()
+	clock.ahead.Add(int64(24 * time.Hour)) // the same time, a day later
+	w.start()
+	w.append("2")
+	w.until("both wait", func() bool { return w.status("t").Waiting == 2 })
+	clock.step(w, 24*time.Hour) // the machine slept
+	if s := w.status("t"); s.Waiting != 2 || s.Until.Sub(clock.now()) > 2*time.Hour {
+		t.Errorf("status %+v", s)
+	}
+	clock.step(w, 2*time.Hour)
+	rec.wait(t, 2)
+	equal(t, "fired", rec.subjects(), []string{"1", "2"})
+}
+
 // A clock that was set back puts nothing off for longer than it was to be.
 func TestWaitingAndClockSetBack(t *testing.T) {
 	rec := newRecorder("rec")

@@ -246,6 +246,13 @@ func (j *job) setExtra(key, value string) {
 	j.rec.Extra[key] = value
 }
 
+// touched reports whether any action of the job was begun, as far as that is known.
+func (j *job) touched() bool {
+	return slices.ContainsFunc(j.rec.Actions, func(a journal.ActionState) bool {
+		return a.State != journal.Waiting || a.Attempt > 1 || !a.Since.IsZero()
+	})
+}
+
 // due is when a gate lets the job begin; zero: at once.
 func (j *job) due() time.Time { return j.time(extraDue) }
 

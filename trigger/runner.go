@@ -147,7 +147,7 @@ func (r *runner) queue(j *job) {
 func (r *runner) place(j *job, again bool) {
 	i := j.nextLocal()
 	now := r.e.now()
-	switch due := j.due(); {
+	switch due := r.dueOf(j, now); {
 	case due.After(now):
 		// A clock that was set back must not put it off for longer than it was to be.
 		j.waits, j.retryAt = true, earlier(due, now.Round(0).Add(due.Sub(j.rec.Accepted)))
@@ -310,16 +310,32 @@ func (r *runner) tick() {
 		heap.Init(&r.later)
 	}
 	for len(r.later) > 0 && !r.later[0].retryAt.After(now) {
-		switch j := heap.Pop(&r.later).(*job); {
-		case !j.waits:
+		j := heap.Pop(&r.later).(*job)
+		if !j.waits {
 			r.due = append(r.due, j)
-		default:
+		} else if again := r.dueOf(j, now); again.After(now) && again.After(j.due()) {
+			j.retryAt = again
+			heap.Push(&r.later, j)
+		} else {
 			j.waits = false
 			r.live = append(r.live, j)
 		}
 	}
 	r.setTimer()
 	r.pump()
+}
+
+// dueOf returns when a job may begin that a gate has put off; zero: at once. One that is
+// late, as the daemon did not run or the machine slept, waits again if it is quiet now.
+func (r *runner) dueOf(j *job, now time.Time) time.Time {
+	due := j.due()
+	if due.IsZero() || due.After(now) || j.touched() {
+		return due
+	}
+	if k := r.keeper(); k != nil {
+		return k.gates.Loud(now)
+	}
+	return due
 }
 
 // takeWaiting takes the job whose time comes last out of those that wait for their

@@ -46,6 +46,7 @@ type gate interface {
 type Gates struct {
 	list   []gate
 	keep   int // how many of the last firings are remembered
+	quiet  *quietHours
 	Dedupe time.Duration
 }
 
@@ -70,7 +71,7 @@ func New(c *Config) (*Gates, error) {
 		g.list = append(g.list, &after{c.After, time.Duration(c.AfterWindow)})
 	}
 	if q != nil {
-		g.list = append(g.list, q)
+		g.list, g.quiet = append(g.list, q), q
 	}
 	if c.Limit.Count > 0 {
 		g.list = append(g.list, &limit{c.Limit, q})
@@ -120,6 +121,9 @@ func (g *Gates) Judge(s State, m Match) (v Verdict, next State) {
 	}
 	return v, next
 }
+
+// Loud returns the first time from t on that is in no quiet hours.
+func (g *Gates) Loud(t time.Time) time.Time { return g.quiet.over(t) }
 
 // Expired reports whether the trigger will not fire any more.
 func (g *Gates) Expired(s State, now time.Time) bool {
