@@ -156,8 +156,8 @@ func TestPackageLife(t *testing.T) {
 	d.says("watching from now on")
 	deliver(t, "first")
 	log.says("mail: first")
-	if out := call(t, r, "--status").CombinedOutputString(t); !strings.Contains(out, "health: ok") {
-		t.Errorf("--status says\n%s", out)
+	if out, err := call(t, r, "--status").CombinedOutput(); err != nil || !strings.Contains(string(out), "health: ok") {
+		t.Errorf("--status: %v\n%s", err, out)
 	}
 
 	// An upgrade below the running daemon; mail that comes while it is down; the journal goes on.
@@ -383,23 +383,12 @@ type service struct {
 }
 
 // call is a call of the program in the root, as the service's user.
-func call(t *testing.T, r *root, args ...string) *asUser {
+func call(t *testing.T, r *root, args ...string) *exec.Cmd {
 	t.Helper()
 	unit := r.read("lib/systemd/system/mailtriggerd.service")
 	script := "umask " + setting(t, unit, "UMask") + `; exec "$@"`
-	return &asUser{r.command(append([]string{"setpriv", "--reuid=" + setting(t, unit, "User"), "--regid=" + setting(t, unit, "Group"), "--clear-groups",
-		"--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "sh", "-c", script, "sh", "/usr/bin/mailtriggerd"}, args...)...)}
-}
-
-type asUser struct{ *exec.Cmd }
-
-func (c *asUser) CombinedOutputString(t *testing.T) string {
-	t.Helper()
-	out, err := c.CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-	return string(out)
+	return r.command(append([]string{"setpriv", "--reuid=" + setting(t, unit, "User"), "--regid=" + setting(t, unit, "Group"), "--clear-groups",
+		"--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "sh", "-c", script, "sh", "/usr/bin/mailtriggerd"}, args...)...)
 }
 
 // setting returns a setting of a unit.
@@ -422,7 +411,7 @@ func start(t *testing.T, r *root) *service {
 	}
 	runtime := "/run/" + setting(t, unit, "RuntimeDirectory")
 	r.run("install", "-d", "-m", setting(t, unit, "RuntimeDirectoryMode"), "-o", setting(t, unit, "User"), "-g", setting(t, unit, "Group"), runtime)
-	s := &service{record: newRecord(t, "the daemon"), cmd: call(t, r, strings.Fields(args)...).Cmd, ended: make(chan struct{})}
+	s := &service{record: newRecord(t, "the daemon"), cmd: call(t, r, strings.Fields(args)...), ended: make(chan struct{})}
 	s.cmd.Env = append(s.cmd.Env, "STATE_DIRECTORY=/var/lib/"+setting(t, unit, "StateDirectory"), "RUNTIME_DIRECTORY="+runtime)
 	out, err := s.cmd.StderrPipe()
 	if err != nil {
