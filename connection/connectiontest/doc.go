@@ -13,5 +13,8 @@
 //
 // [Script] plays a dialogue of lines, for servers that do what no server should.
 //
+// The program in scale measures the daemon with ten thousand mailboxes, against a server
+// of its own.
+//
 // Nothing here depends on package testing.
 package connectiontest

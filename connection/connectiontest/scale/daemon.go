@@ -49,8 +49,7 @@ const (
 
 // daemon starts the daemon, with a new state directory.
 func (h *harness) daemon(s setup) (*daemon, error) {
-	h.started++
-	dir := filepath.Join(h.dir, fmt.Sprintf("d%d", h.started))
+	dir := filepath.Join(h.dir, fmt.Sprintf("d%d", len(h.daemons)))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -72,6 +71,7 @@ func (h *harness) daemon(s setup) (*daemon, error) {
 		return nil, err
 	}
 	go d.read(log)
+	h.daemons = append(h.daemons, d)
 	return d, nil
 }
 
@@ -161,12 +161,7 @@ func (d *daemon) first(what string) time.Time {
 }
 
 // get reads a page of one of the daemon's sockets, and returns its length.
-func (d *daemon) get(socket, path string) (int64, error) {
-	var into io.Writer = io.Discard
-	return d.save(socket, path, into)
-}
-
-func (d *daemon) save(socket, path string, into io.Writer) (int64, error) {
+func (d *daemon) get(socket, path string, into io.Writer) (int64, error) {
 	c := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -186,13 +181,19 @@ func (d *daemon) save(socket, path string, into io.Writer) (int64, error) {
 
 // stop ends the daemon as a service manager does, and removes what it leaves.
 func (d *daemon) stop() error {
-	d.cmd.Process.Signal(syscall.SIGTERM)
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
 	select {
 	case <-d.ended:
 	case <-time.After(time.Minute):
-		d.cmd.Process.Kill()
-		<-d.ended
+		d.kill()
 	}
-	err := d.cmd.Wait()
-	return errors.Join(err, os.RemoveAll(d.dir))
+	return errors.Join(d.cmd.Wait(), os.RemoveAll(d.dir))
+}
+
+// kill ends it at once, if it still runs.
+func (d *daemon) kill() {
+	_ = d.cmd.Process.Kill()
+	<-d.ended
 }

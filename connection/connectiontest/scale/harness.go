@@ -26,27 +26,27 @@ type harness struct {
 	server   *process
 	controls *rpc.Client
 	marks    *marks
-	started  int
+	daemons  []*daemon // all that were started
 	out      io.Writer
 }
 
 // scaleOf is how large everything is.
 type scaleOf struct {
-	sessions int // parked at once
-	growth   []int
-	large    int // sessions that read a large mail each
-	largeBy  int // its bytes
-	pushes   int // of which p50 and p99 are taken
-	rounds   int
-	burst    int
-	backlog  int
-	long     int // the long backlog
-	settle   time.Duration
+	sessions int           // parked at once
+	growth   []int         // fewer, to compare with
+	large    int           // sessions that read a large mail each
+	largeBy  int           // its bytes
+	pushes   int           // of which p50 and p99 are taken
+	rounds   int           // of which the median is taken
+	burst    int           // messages at once
+	backlog  int           // messages
+	long     int           // messages of the long backlog
+	settle   time.Duration // until sessions count as parked: IDLE is renewed for the last time 30 s after work
 	quiet    time.Duration // how long the CPU of parked sessions is measured
 }
 
 var full = scaleOf{
-	sessions: 10_000, growth: []int{100, 1000}, large: 10_000, largeBy: 5_000_000, pushes: 300, rounds: 5, burst: 300,
+	sessions: 10_000, growth: []int{100, 1000}, large: 10_000, largeBy: 5_000_000, pushes: 1000, rounds: 5, burst: 300,
 	backlog: 10_000, long: 100_000, settle: 40 * time.Second, quiet: time.Minute,
 }
 
@@ -88,6 +88,9 @@ func newHarness(scale scaleOf, binary string, out io.Writer) (_ *harness, err er
 }
 
 func (h *harness) close() {
+	for _, d := range h.daemons {
+		d.kill() // what was stopped is not there any more
+	}
 	if h.server != nil {
 		h.server.end()
 	}

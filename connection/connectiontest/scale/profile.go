@@ -16,7 +16,7 @@ func (h *harness) profile(d *daemon, name string) error {
 		if err != nil {
 			return err
 		}
-		_, err = d.save("pprof.sock", "/debug/pprof/"+kind, f)
+		_, err = d.get("pprof.sock", "/debug/pprof/"+kind, f)
 		if closed := f.Close(); err == nil {
 			err = closed
 		}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/rpc"
 	"os"
@@ -170,5 +169,3 @@ func (a *account) waitIdle() error {
 	}
 	return fmt.Errorf("no session idles in account u%d", a.number)
 }
-
-var _ io.ReadWriteCloser = stdio{}
