@@ -269,6 +269,79 @@ func TestSendRefused(t *testing.T) {
 	}
 }
 
+// A server may refuse a message in its midst: what it says then is its verdict.
+func TestRefusedInTheMidst(t *testing.T) {
+	for _, test := range []struct {
+		name, says string
+		hangsUp    bool
+		want       string
+		permanent  bool
+	}{
+		{"for good, hangs up", "552-5.3.4 too\r\n552 5.3.4 large", true, "552 5.3.4 too 5.3.4 large to the message", true},
+		{"for good, reads no further", "554 5.7.1 spam", false, "554 5.7.1 spam to the message", true},
+		{"for now", "421 4.3.2 going down", true, "421 4.3.2 going down to the message", false},
+		{"takes it unseen", "250 ok", true, "closed", false},
+		{"nonsense", "what?", true, "closed", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			done := make(chan struct{})
+			end := make(chan struct{})
+			go func() {
+				defer close(done)
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				p := &peer{Conn: conn, r: bufio.NewReaderSize(conn, 16)}
+				p.say("220 hi")
+				p.until("DATA", extensions)
+				p.say("354 go on")
+				p.read()
+				p.say(test.says)
+				if test.hangsUp {
+					_ = conn.(*net.TCPConn).CloseWrite()
+				}
+				<-end // a window that is full
+			}()
+			defer func() { close(end); <-done }()
+			conn, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			c := NewClient(conn, Options{Wait: 300 * time.Millisecond})
+			if _, err := c.Greet(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Hello(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			m := letter("")
+			m.Write = func(w io.Writer, _ bool) (err error) {
+				line := []byte(strings.Repeat("x", 70) + "\r\n")
+				for i := 0; i < 1_000_000 && err == nil; i++ {
+					if _, ok := w.(*former); ok && i > 10 {
+						return nil // the server need not be told of it
+					}
+					_, err = w.Write(line)
+				}
+				return err
+			}
+			_, err = c.Send(t.Context(), m)
+			var e *Error
+			if !errors.As(err, &e) || e.Permanent() != test.permanent || e.Unsure || test.permanent && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("err %v (%+v); want %q, permanent %v", err, e, test.want, test.permanent)
+			}
+		})
+	}
+}
+
 // A server that stops in any step is left within the time for that step, and what is
 // not known is said.
 func TestSilence(t *testing.T) {
@@ -280,7 +353,7 @@ func TestSilence(t *testing.T) {
 	}{
 		{"at MAIL", func(p *peer) { p.until("MAIL", extensions); _, _ = io.Copy(io.Discard, p.r) }, wait, false},
 		{"at RCPT", func(p *peer) { p.until("RCPT", extensions); _, _ = io.Copy(io.Discard, p.r) }, wait, false},
-		{"reads no further", func(p *peer) { p.until("DATA", extensions); p.say("354 go on"); <-p.end }, wait, false},
+		{"reads no further", func(p *peer) { p.until("DATA", extensions); p.say("354 go on"); <-p.end }, wait + lastWord, false},
 		{"after the message", func(p *peer) {
 			p.until("DATA", extensions)
 			p.say("354 go on")
@@ -418,12 +491,24 @@ func TestPath(t *testing.T) {
 		{"a b@example.com", `"a b"@example.com`, false},
 		{"a@example.com.", "a@example.com", false},
 		{"a@[192.0.2.1]", "a@[192.0.2.1]", false},
+		{"a@mail_1.Example.com", "a@mail_1.example.com", false},
+		{"a@r3--x.example.com", "a@r3--x.example.com", false},
+		{"a,b@example.com", `"a,b"@example.com`, false},
+		{`"a b"@example.com`, `"a b"@example.com`, false},
+		{`"a.b"@example.com`, "a.b@example.com", false},
+		{`"a\"b\\c"@example.com`, `"a\"b\\c"@example.com`, false},
+		{`"a" "b"@example.com`, `"\"a\" \"b\""@example.com`, false},
+		{`"a\"@example.com`, `"\"a\\\""@example.com`, false},
+		{"a..b@example.com", `"a..b"@example.com`, false},
 		{"", "", false},
 		{"robot", "", false},
 		{"@example.com", "", false},
 		{"a@", "", false},
 		{"a@b>\r\nRCPT TO:<c@d", "", false},
 		{"a@b c", "", false},
+		{"a@b..c", "", false},
+		{"a@-b.c", "", false},
+		{"a@" + strings.Repeat("x", 64) + ".c", "", false},
 		{"a@" + strings.Repeat("x", 300), "", false},
 		{strings.Repeat("x", 250) + "@example.com", "", false},
 		{"a\x00@example.com", "", false},

@@ -283,13 +283,27 @@ func (p *addressParser) route(s string) string {
 	if !strings.Contains(s, `"`) {
 		s = strings.Join(strings.Fields(s), "")
 	}
-	return tame(s)
+	return quoteLocal(tame(s))
+}
+
+// quoteLocal puts what stands before the @ into quotes where it would else be syntax:
+// what a sender hides in one address never makes two of it in a list.
+func quoteLocal(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 || !strings.ContainsAny(s[:at], `,;:<>\"@`) {
+		return s
+	}
+	local := s[:at]
+	if n := len(local); n > 1 && local[0] == '"' && local[n-1] == '"' {
+		local = unquote(local[1 : n-1])
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(local) + `"` + s[at:]
 }
 
 // loose finds the address in words without angle brackets.
 func (p *addressParser) loose(phrase string) Address {
 	if at := strings.LastIndex(phrase, `"@`); at > 0 && phrase[0] == '"' {
-		return Address{Address: phrase, Name: p.decode(p.comment)}
+		return Address{Address: quoteLocal(phrase), Name: p.decode(p.comment)}
 	}
 	p.defects.add(DefectAddress)
 	words := strings.Fields(strings.ReplaceAll(strings.ReplaceAll(phrase, " @", "@"), "@ ", "@"))

@@ -216,3 +216,27 @@ func TestHTMLEntitiesInPieces(t *testing.T) {
 		}
 	}
 }
+
+// What is one address is one in a list, too, whatever it hides: a template that names
+// the sender never names two.
+func TestAddressIsOne(t *testing.T) {
+	for _, test := range []struct{ field, want string }{
+		{`"v@example.com, x"@evil.example`, `"v@example.com, x"@evil.example`},
+		{`=?utf-8?q?v=40example.com=2C_x?=@evil.example`, `"v@example.com,x"@evil.example`},
+		{`<=?utf-8?q?v=40example.com=2C_x=40evil.example?=>`, `"v@example.com,x"@evil.example`},
+		{`<v@example.com, x@evil.example>`, `"v@example.com,x"@evil.example`},
+		{`<v@example.com; x@evil.example>`, `"v@example.com;x"@evil.example`},
+		{`<"a\"b"@x.example>`, `"a\"b"@x.example`},
+		{`<a"b@x.example>`, `"a\"b"@x.example`},
+		{`<a.b+c@x.example>`, `a.b+c@x.example`},
+	} {
+		m := Parse([]byte("From: "+test.field+"\r\n\r\nx"), Options{})
+		if len(m.From) != 1 || m.From[0].Address != test.want {
+			t.Errorf("%s: %q; want %q", test.field, m.From, test.want)
+			continue
+		}
+		if again := ParseAddresses(m.From[0].Address); len(again) != 1 || again[0].Address != test.want {
+			t.Errorf("%s: in a list %q", test.field, again)
+		}
+	}
+}
