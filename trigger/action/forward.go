@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"html"
-	"io"
 	"strings"
 	"time"
 
@@ -88,7 +87,9 @@ func (a *Forward) write(ctx context.Context, r *Run) (*outgoing, error) {
 		if f.Nested() {
 			continue // the message that it is a part of goes along
 		}
-		l.Files = append(l.Files, compose.File{Name: f.FileName(), Type: f.ContentType, ContentID: f.ContentID, Open: func() io.Reader { return f.Open() }})
+		file := fileOf(f)
+		file.ContentID = f.ContentID
+		l.Files = append(l.Files, file)
 	}
 	return o, nil
 }

@@ -131,7 +131,7 @@ func (a *Mail) write(ctx context.Context, r *Run) (*outgoing, error) {
 func attached(e *event.Event) []compose.File {
 	switch {
 	case e.Attachment != nil:
-		return []compose.File{{Name: e.Attachment.FileName(), Type: e.Attachment.ContentType, Open: e.Attachment.Open}}
+		return []compose.File{fileOf(e.Attachment)}
 	case e.Raw != nil:
 		return []compose.File{original(e)}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -289,6 +290,38 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// What says how a file is to be read goes with it.
+func TestForwardedFileIsReadable(t *testing.T) {
+	koi8 := string([]byte{0xf0, 0xd2, 0xc9, 0xd7, 0xc5, 0xd4})
+	raw := mail("From: a@x.example", "MIME-Version: 1.0", `Content-Type: multipart/mixed; boundary="b"`, "", "--b", "", "see the files",
+		"--b", `Content-Type: text/plain; charset=koi8-r; format=flowed; name="a.txt"; x="a`+strings.Repeat("b", 2000)+`"`, "Content-Disposition: attachment; filename=a.txt", "", koi8,
+		"--b", `Content-Type: text/calendar; method="REQUEST;"; charset*=utf-8''utf-8; =?utf-8?q?a?=x`, "Content-Disposition: attachment; filename=b.ics", "", "BEGIN:VCALENDAR",
+		"--b", `Content-Type: text/csv; boundary=b; name*0=c; name*1=.csv`, "Content-Disposition: attachment", "", "1;2", "--b--", "")
+	want := []string{"Content-Type: text/plain; charset=koi8-r; format=flowed\r\n", "Content-Type: text/calendar; method=\"REQUEST;\"\r\n", "Content-Type: text/csv\r\n"}
+
+	r, post := posted(t, raw)
+	wantDone(t, sender(t, &Forward{Envelope: Envelope{SMTP: "out", To: []string{"boss@example.com"}}}).Run(t.Context(), r))
+	m := post.last(t)
+	for _, want := range want {
+		if !strings.Contains(string(m.raw), want) {
+			t.Errorf("forwarded without %q:\n%s", want, m.raw)
+		}
+	}
+	if got, _ := io.ReadAll(m.Attachments[0].Open()); string(got) != koi8 {
+		t.Errorf("its bytes are %q; want %q", got, koi8)
+	}
+
+	r, post = posted(t, raw)
+	each := &Mail{Envelope: Envelope{SMTP: "out", To: []string{"boss@example.com"}, AsAttachment: true}}
+	each.ForEach = eachAttachment
+	wantDone(t, sender(t, each).Run(t.Context(), r))
+	for i, m := range post.sent {
+		if !strings.Contains(string(m.raw), want[i]) {
+			t.Errorf("mailed without %q:\n%s", want[i], m.raw)
+		}
+	}
+}
+
 func TestReply(t *testing.T) {
 	a := sender(t, &Reply{Envelope: Envelope{SMTP: "out", Body: "Thanks.\n\n{{quote .Message.Text}}"}})
 	r, post := posted(t, mail("From: Hans <hans@x.example>", "Reply-To: office@x.example", "Subject: order", "Message-ID: <1@x>", "References: <0@x>", "", "one", "two"))
@@ -409,6 +442,21 @@ func TestLoops(t *testing.T) {
 		}
 		if got := run(other[0].raw); len(got) > 0 {
 			t.Errorf("%T sends on what another trigger has made of its mail", a)
+		}
+		// Marks that a stranger has put there do not hide ours.
+		var marks strings.Builder
+		for i := range 5 * maxMarks {
+			fmt.Fprintf(&marks, "X-Loop: %s%024x\r\n", markPrefix, i)
+		}
+		once := run([]byte(marks.String() + "From: a@x.example\r\n\r\nhello\r\n"))
+		if len(once) != 1 {
+			t.Fatalf("%T sends %d", a, len(once))
+		}
+		if other = run(once[0].raw, func(e *event.Event) { e.Trigger = "other" }); len(other) != 1 {
+			t.Fatalf("%T of another trigger sends %d", a, len(other))
+		}
+		if got := run(other[0].raw); len(got) > 0 {
+			t.Errorf("%T is led round by marks that a stranger has made", a)
 		}
 		bounce := []byte("From: MAILER-DAEMON@example.com\r\nAuto-Submitted: auto-replied\r\nContent-Type: text/plain\r\n\r\nReturned:\r\n\r\n" + string(first.raw))
 		if got := run(bounce); len(got) > 0 {

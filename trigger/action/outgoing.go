@@ -103,17 +103,18 @@ func loopMark(e *event.Event) string {
 	return markPrefix + hex.EncodeToString(sum[:12])
 }
 
-// carriedMarks are the marks of the event's message.
+// carriedMarks are the marks of the event's message: the last ones, as each sender adds
+// its own at the end, and the first may be a stranger's.
 func carriedMarks(e *event.Event) (marks []string) {
 	if e.Message == nil {
 		return nil
 	}
 	for _, h := range e.Message.Headers {
-		if v := strings.TrimSpace(h.Value); strings.EqualFold(h.Name, "X-Loop") && len(marks) < maxMarks && isMark(v) && v != loopMark(e) {
+		if v := strings.TrimSpace(h.Value); strings.EqualFold(h.Name, "X-Loop") && isMark(v) && v != loopMark(e) {
 			marks = append(marks, v)
 		}
 	}
-	return marks
+	return marks[max(len(marks)-maxMarks, 0):]
 }
 
 func isMark(s string) bool {
@@ -153,6 +154,11 @@ func original(e *event.Event) compose.File {
 		name = message.SafeName(s + ".eml")
 	}
 	return compose.File{Name: name, Type: "message/rfc822", Open: func() io.Reader { return bytes.NewReader(e.Raw) }}
+}
+
+// fileOf is an attachment as a file, byte for byte and with what says how to read it.
+func fileOf(a *message.Attachment) compose.File {
+	return compose.File{Name: a.FileName(), Type: a.ContentType, Parameters: a.Parameters(), Open: a.Open}
 }
 
 // String describes the envelope, the header and the text.

@@ -48,10 +48,11 @@ type Letter struct {
 
 // A File is a part beside the text.
 type File struct {
-	Name      string
-	Type      string // lower-case type/subtype
-	ContentID string // without its angle brackets; with HTML it is a part of that
-	Open      func() io.Reader
+	Name       string
+	Type       string            // lower-case type/subtype
+	Parameters map[string]string // of Type: charset and the like; left out if they are none
+	ContentID  string            // without its angle brackets; with HTML it is a part of that
+	Open       func() io.Reader
 }
 
 // MessageID returns the letter's, with its angle brackets.

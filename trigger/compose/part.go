@@ -1,19 +1,26 @@
 package compose
 
 import (
+	"encoding/base64"
 	"errors"
 	"io"
 	"mime"
+	"mime/quotedprintable"
 	"strings"
 
-	gomessage "github.com/emersion/go-message"
+	"github.com/emersion/go-message/textproto"
 )
 
 // A part is one entity of a message: a text or file, or a multipart with parts.
+//
+// Go-message's own Writer takes parts that are UTF-8 only: by it no file could keep the
+// charset that it is in. So parts are encoded here, and the rest is go-message's.
 type part struct {
-	fields   [][2]string // of its content
-	children []*part     // of a multipart
-	open     func() io.Reader
+	fields   [][2]string      // of its content
+	encoding string           // Content-Transfer-Encoding
+	open     func() io.Reader // its content, before it is encoded
+	children []*part          // of a multipart, instead
+	boundary string
 }
 
 // maxLine is the longest line of a part, without its end (RFC 5322, section 2.1.1).
@@ -46,8 +53,9 @@ func textPart(subtype, text string) *part {
 		encoding = "quoted-printable"
 	}
 	return &part{
-		fields: [][2]string{{"Content-Type", "text/" + subtype + "; charset=utf-8"}, {"Content-Transfer-Encoding", encoding}},
-		open:   func() io.Reader { return strings.NewReader(text) },
+		fields:   [][2]string{{"Content-Type", "text/" + subtype + "; charset=utf-8"}, {"Content-Transfer-Encoding", encoding}},
+		encoding: encoding,
+		open:     func() io.Reader { return strings.NewReader(text) },
 	}
 }
 
@@ -78,13 +86,16 @@ func filePart(f *File, eightBit bool) (*part, error) {
 			kind = "application/octet-stream"
 		}
 	}
+	if s := mime.FormatMediaType(kind, f.Parameters); s != "" && kind == f.Type {
+		kind = s
+	}
 	fields := [][2]string{{"Content-Type", kind}, {"Content-Transfer-Encoding", encoding}}
 	if id := f.ContentID; isID(id) {
 		fields = append(fields, [2]string{"Content-ID", "<" + id + ">"}, [2]string{"Content-Disposition", disposition("inline", f.Name)})
 	} else {
 		fields = append(fields, [2]string{"Content-Disposition", disposition("attachment", f.Name)})
 	}
-	return &part{fields: fields, open: f.Open}, nil
+	return &part{fields: fields, encoding: encoding, open: f.Open}, nil
 }
 
 // travels says how a text can be sent as it is: "7bit", "8bit", or "" if its bytes
@@ -132,12 +143,13 @@ func multipart(boundary, subtype string, parts []*part) *part {
 	return &part{
 		fields:   [][2]string{{"Content-Type", `multipart/` + subtype + `; boundary="` + boundary + `"`}},
 		children: parts,
+		boundary: boundary,
 	}
 }
 
 // headerOf returns a header with the fields in their order; empty ones are left out.
-func headerOf(fields [][2]string) gomessage.Header {
-	var h gomessage.Header
+func headerOf(fields [][2]string) textproto.Header {
+	var h textproto.Header
 	for i := len(fields) - 1; i >= 0; i-- { // what is added last is written first
 		if f := fields[i]; f[1] != "" {
 			h.Add(f[0], f[1])
@@ -154,9 +166,9 @@ func isID(s string) bool {
 // write writes the part as a whole message, with further fields of its header.
 func (p *part) write(w io.Writer, fields [][2]string) error {
 	end := &lastByte{w: w}
-	top, err := gomessage.CreateWriter(end, headerOf(append(fields, p.fields...)))
+	err := textproto.WriteHeader(end, headerOf(append(fields, p.fields...)))
 	if err == nil {
-		err = p.fill(top)
+		err = p.fill(end)
 	}
 	if err == nil && end.last != '\n' { // as base64 has no end of its last line
 		_, err = io.WriteString(w, "\r\n")
@@ -178,9 +190,20 @@ func (l *lastByte) Write(p []byte) (int, error) {
 }
 
 // fill writes the part's content.
-func (p *part) fill(w *gomessage.Writer) error {
+func (p *part) fill(w io.Writer) error {
+	if p.children == nil {
+		e := encoder(p.encoding, w)
+		if _, err := io.Copy(e, p.open()); err != nil {
+			return err
+		}
+		return e.Close()
+	}
+	m := textproto.NewMultipartWriter(w)
+	if err := m.SetBoundary(p.boundary); err != nil {
+		return err
+	}
 	for _, child := range p.children {
-		inner, err := w.CreatePart(headerOf(child.fields))
+		inner, err := m.CreatePart(headerOf(child.fields))
 		if err != nil {
 			return err
 		}
@@ -188,10 +211,46 @@ func (p *part) fill(w *gomessage.Writer) error {
 			return err
 		}
 	}
-	if p.open != nil {
-		if _, err := io.Copy(w, p.open()); err != nil {
-			return err
-		}
+	return m.Close()
+}
+
+// encoder returns what encodes for w (RFC 2045, section 6).
+func encoder(encoding string, w io.Writer) io.WriteCloser {
+	switch encoding {
+	case "base64":
+		return base64.NewEncoder(base64.StdEncoding, &wrapper{w: w})
+	case "quoted-printable":
+		return quotedprintable.NewWriter(w)
 	}
-	return w.Close()
+	return asItIs{w} // 7bit, 8bit
+}
+
+type asItIs struct{ io.Writer }
+
+func (asItIs) Close() error { return nil }
+
+// A wrapper breaks what has no lines into lines of 76 characters.
+type wrapper struct {
+	w      io.Writer
+	length int // of the line so far
+}
+
+func (l *wrapper) Write(p []byte) (written int, err error) {
+	const most = 76 // RFC 2045, section 6.8
+	for len(p) > 0 {
+		if l.length == most {
+			if _, err := io.WriteString(l.w, "\r\n"); err != nil {
+				return written, err
+			}
+			l.length = 0
+		}
+		n, err := l.w.Write(p[:min(len(p), most-l.length)])
+		written += n
+		if err != nil {
+			return written, err
+		}
+		l.length += n
+		p = p[n:]
+	}
+	return written, nil
 }

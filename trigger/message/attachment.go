@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"maps"
 	"net/url"
 	"strings"
 )
@@ -21,9 +22,10 @@ type Attachment struct {
 
 	// origin is where the bytes are in the raw message that Parse was given.
 	origin *origin
-	inline bool   // see Inline
-	nested bool   // see Nested
-	title  string // what a name can be made of where the sender gave none
+	inline bool              // see Inline
+	nested bool              // see Nested
+	title  string            // what a name can be made of where the sender gave none
+	params map[string]string // see Parameters
 }
 
 // errNoOrigin is what Open's reader says for an Attachment that did not come from Parse.
@@ -46,6 +48,10 @@ func (a *Attachment) Open() io.Reader {
 // an alternative form of the text. A calendar part and an inline part with a
 // name (the way Apple Mail sends files) are files.
 func (a *Attachment) Inline() bool { return a.inline }
+
+// Parameters returns the parameters of the content type that say how the bytes are to be
+// read: charset, format, method and the like, by their lower-case names. It may be nil.
+func (a *Attachment) Parameters() map[string]string { return maps.Clone(a.params) }
 
 // Nested reports whether the part is one of a message that is an attachment itself, and
 // so is in that attachment's bytes as well.

@@ -182,7 +182,7 @@ func (w *walker) attach(ct parameters, fields []field, p place, e transfer) int 
 		w.defects.add(DefectPartLimit)
 		return -1
 	}
-	a := Attachment{ContentType: ct.value, ContentID: w.contentID(fields), origin: &origin{encoding: e}, nested: p.nested}
+	a := Attachment{ContentType: ct.value, ContentID: w.contentID(fields), origin: &origin{encoding: e}, nested: p.nested, params: kept(ct)}
 	a.Disposition, a.Name = w.disposition(ct, fields)
 	_, minor, _ := strings.Cut(a.ContentType, "/")
 	file := minor == "calendar" || isMessage(a.ContentType)

@@ -235,3 +235,28 @@ func tameName(s string) string {
 	}
 	return strings.TrimSpace(s)
 }
+
+// The parameters of an attachment's content type that are kept.
+const maxKept, maxKeptValue = 10, 100
+
+// kept returns the parameters of a content type that a reader of the bytes needs. Names
+// of files are elsewhere (Attachment.Name), and boundaries are none of a single part.
+func kept(p parameters) (m map[string]string) {
+	for _, q := range p.list {
+		switch {
+		case q.index >= 0, q.extended, len(m) >= maxKept, !isPlain(q.name), !isPlain(q.value), strings.Contains(q.value, "=?"):
+			continue
+		case q.name == "name", q.name == "boundary", m[q.name] != "":
+			continue
+		case m == nil:
+			m = make(map[string]string)
+		}
+		m[q.name] = q.value
+	}
+	return m
+}
+
+// isPlain reports whether s is short and printable ASCII.
+func isPlain(s string) bool {
+	return s != "" && len(s) <= maxKeptValue && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
