@@ -109,6 +109,7 @@ func New(o Options) (*Engine, error) {
 	if e.now == nil {
 		e.now = time.Now
 	}
+	e.env.Answers = newAnswers(e.store, e.now)
 	e.working, e.endWork = context.WithCancel(context.Background())
 	e.stopping, e.beginStop = context.WithCancel(e.working)
 	e.memory = semaphore.NewWeighted(maxUndecided)

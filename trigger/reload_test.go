@@ -20,6 +20,7 @@ import (
 type stubborn struct {
 	*recorder
 	began chan struct{}
+	note  string // what it has done by then
 }
 
 func (s *stubborn) Run(ctx context.Context, run *action.Run) action.Result {
@@ -28,7 +29,7 @@ func (s *stubborn) Run(ctx context.Context, run *action.Run) action.Result {
 	s.mu.Unlock()
 	s.began <- struct{}{}
 	<-ctx.Done()
-	return action.Result{Outcome: action.Retry, Err: ctx.Err()}
+	return action.Result{Outcome: action.Retry, Err: ctx.Err(), Progress: len(s.note), Note: s.note}
 }
 
 // blocking holds each attempt until it is released, and says when one has begun.
@@ -122,7 +123,7 @@ func TestReloadOfABusyTrigger(t *testing.T) {
 func TestReloadEndsWhatRunsTooLong(t *testing.T) {
 	defer func(d time.Duration) { stopGrace = d }(stopGrace)
 	stopGrace = 50 * time.Millisecond
-	before, after := &stubborn{newRecorder("rec"), make(chan struct{}, 1)}, newRecorder("rec")
+	before, after := &stubborn{recorder: newRecorder("rec"), began: make(chan struct{}, 1)}, newRecorder("rec")
 	w := newWorld(t, newTrigger("t", before))
 	w.start()
 	w.append("m")
@@ -134,6 +135,25 @@ func TestReloadEndsWhatRunsTooLong(t *testing.T) {
 	w.quiet()
 	if run := after.runs[0]; run.Event.Attempt != 1 || run.Event.ID != before.runs[0].Event.ID {
 		t.Errorf("attempt %d of event %s, want the first of %s", run.Event.Attempt, run.Event.ID, before.runs[0].Event.ID)
+	}
+}
+
+// An action that a stop has ended goes on where it was, and repeats nothing.
+func TestStopKeepsWhatIsDone(t *testing.T) {
+	defer func(d time.Duration) { stopGrace = d }(stopGrace)
+	stopGrace = 50 * time.Millisecond
+	half := &stubborn{recorder: newRecorder("rec"), began: make(chan struct{}, 1), note: "half"}
+	w := newWorld(t, newTrigger("t", half))
+	w.start()
+	w.append("m")
+	<-half.began
+	w.stop()
+	rest := newRecorder("rec")
+	w.triggers = []*Config{newTrigger("t", rest)}
+	w.start()
+	rest.wait(t, 1)
+	if run := rest.runs[0]; run.Progress != 4 || run.Note != "half" || run.Event.Attempt != 1 {
+		t.Errorf("attempt %d goes on at %d, %q", run.Event.Attempt, run.Progress, run.Note)
 	}
 }
 

@@ -454,7 +454,13 @@ func (r *runner) attempt(s *shift, j *job, i int) attemptEnd {
 	result, took := r.do(ctx, j, i, def)
 	<-r.e.slots
 	if ctx.Err() != nil && result.Outcome != action.Done {
-		<-r.unrecorded // the daemon stops: the attempt counts as not ended
+		// The daemon stops: the attempt counts as not ended, but what it has done is done.
+		if j.remember(state.Name, result.Paths, result.Progress, result.Note) {
+			j.changed = r.e.store.Update(j.rec)
+			r.releaseWhen(j.changed)
+		} else {
+			<-r.unrecorded
+		}
 		return attemptStopped
 	}
 	end := r.record(j, i, result, took)

@@ -75,6 +75,7 @@ type Env struct {
 	BaseDir string       // relative paths are relative to it: the config file's directory
 	TempDir string       // private directory for temporary files, on the state directory's file system
 	Mailer  Mailer       // sends mail; nil: mail, forward and reply fail
+	Answers Answers      // counts what reply sends; nil: nothing is counted
 }
 
 // Outcome is how an attempt ended.

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"mailtrigger/connection"
@@ -233,7 +233,7 @@ func TestRecipients(t *testing.T) {
 		{to: "{{.Message.Subject}}", subject: "not an address", want: `"not an address" is no address`},
 		{to: "{{.Message.Subject}}", subject: "a@b@c <x", want: "is no address"},
 		{to: "{{.Message.Subject}}", subject: strings.Join(many, ", "), want: "would go to 101 people"},
-		{to: "{{.Message.Subject}}", subject: "a@" + strings.Repeat("x", 300), want: "longer than 254"},
+		{to: "{{.Message.Subject}}", subject: "a@" + strings.Repeat("xxxxxxxxx.", 30) + "example", want: "longer than 254"},
 	} {
 		a := &Mail{Envelope: Envelope{SMTP: "out", To: []string{test.to}, Subject: "x"}}
 		ready(t, a)
@@ -333,6 +333,18 @@ func TestReply(t *testing.T) {
 	}
 }
 
+// Who has got a mail is not forgotten because the next attempt had no time to make it.
+func TestNoteIsKept(t *testing.T) {
+	a := sender(t, &Mail{Envelope: Envelope{SMTP: "out", To: []string{"ops@example.com"}}})
+	r, _ := posted(t)
+	r.Note = "0011223344556677"
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if result := a.Run(ctx, r); result.Outcome == Done || result.Note != r.Note {
+		t.Errorf("%+v; want note %q", result, r.Note)
+	}
+}
+
 func TestReplyRefused(t *testing.T) {
 	a := sender(t, &Reply{Envelope: Envelope{SMTP: "out", Body: "Thanks."}})
 	r, post := posted(t, mail("From: a@x.example", "", "hello"))
@@ -371,42 +383,48 @@ func TestNoReply(t *testing.T) {
 	}
 }
 
-func TestDailyLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := sender(t, &Reply{Envelope: Envelope{SMTP: "out", Body: "Thanks."}, DailyLimit: 2})
-		answer := func(from string) Result {
-			r, _ := posted(t, mail("From: "+from, "", "hello"))
-			return a.Run(t.Context(), r)
-		}
-		wantDone(t, answer("a@x.example"))
-		time.Sleep(time.Hour)
-		wantDone(t, answer("A@x.example"))
-		if r := answer("a@X.example"); r.Outcome != Dead || !strings.Contains(r.Err.Error(), "daily_limit") {
-			t.Fatalf("%+v", r)
-		}
-		wantDone(t, answer("b@x.example"))
-		time.Sleep(23 * time.Hour)
-		wantDone(t, answer("a@x.example"))
-		if r := answer("a@x.example"); r.Outcome != Dead {
-			t.Fatalf("%+v", r)
-		}
-	})
+// A counter is Answers for as long as a test lasts.
+type counter map[string]int
+
+func (c counter) Begin(_, _, address string, limit int) (bool, error) {
+	if c[address] >= limit {
+		return false, nil
+	}
+	c[address]++
+	return true, nil
 }
 
-func TestAnswersForget(t *testing.T) {
-	var a answers
-	start := time.Date(2026, time.January, 5, 0, 0, 0, 0, time.UTC)
-	for i := range maxAnsweredNames + 5 {
-		a.add(fmt.Sprintf("%d@x.example", i), start.Add(time.Duration(i)*time.Millisecond))
+func (c counter) End(_, _, address string, sent bool) {
+	if !sent {
+		c[address]--
 	}
-	if len(a.sent) > maxAnsweredNames {
-		t.Errorf("%d addresses are kept", len(a.sent))
+}
+
+func TestDailyLimit(t *testing.T) {
+	a := sender(t, &Reply{Envelope: Envelope{SMTP: "out", Body: "Thanks."}, DailyLimit: 2})
+	count := counter{}
+	answer := func(replyTo string, refuse map[string]int) (Result, *Run) {
+		r, post := posted(t, mail("From: x@x.example", "Reply-To: "+replyTo, "", "hello"))
+		r.Env.Answers, post.refuse = count, refuse
+		return a.Run(t.Context(), r), r
 	}
-	if a.count("0@x.example", start) != 0 || a.count(fmt.Sprintf("%d@x.example", maxAnsweredNames+4), start) != 1 {
-		t.Error("not the oldest is forgotten")
+	result, _ := answer("a@x.example", nil)
+	wantDone(t, result)
+	// What is refused does not count, but who is not refused beside it does.
+	result, _ = answer("b@x.example", map[string]int{"b@x.example": 550})
+	wantFailure(t, result, Dead, "550")
+	result, r := answer("a@x.example, b@x.example", map[string]int{"b@x.example": 450})
+	wantFailure(t, result, Retry, "450")
+	// The next attempt is for the other one, and counts for that one only.
+	r.Note, r.Env.Mailer = result.Note, &postOffice{}
+	wantDone(t, a.Run(t.Context(), r))
+	if want := (counter{"a@x.example": 2, "b@x.example": 1}); !maps.Equal(count, want) {
+		t.Errorf("counted %v; want %v", count, want)
 	}
-	if a.add("new@x.example", start.Add(48*time.Hour)); len(a.sent) != 1 {
-		t.Errorf("%d addresses are kept after two days", len(a.sent))
+	result, _ = answer("b@x.example, a@x.example", nil)
+	wantFailure(t, result, Dead, "daily_limit")
+	if count["b@x.example"] != 1 {
+		t.Errorf("what was not sent counts: %v", count)
 	}
 }
 

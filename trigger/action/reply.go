@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"mailtrigger/connection/setting"
@@ -20,8 +18,6 @@ type Reply struct {
 	Common
 	Envelope
 	DailyLimit int `toml:"daily_limit"` // answers to one address within 24 hours; more are dead letters
-
-	answered answers
 }
 
 // defaultDailyLimit is enough for people, and soon over with two programs that answer
@@ -49,26 +45,35 @@ func (a *Reply) Validate() []setting.Problem {
 
 // Run implements Local.
 func (a *Reply) Run(ctx context.Context, r *Run) Result {
-	o, err := a.write(ctx, r)
-	if err != nil {
-		return unmade(ctx, err)
+	return a.deliver(ctx, r, a.write, a.count)
+}
+
+// count sends an answer to addresses that have not had too many yet.
+func (a *Reply) count(ctx context.Context, r *Run, o *outgoing) (result Result) {
+	answers := r.Env.Answers
+	if answers == nil {
+		answers = noAnswers{}
 	}
-	if o.skip != "" {
-		return Result{Output: []byte("not sent: " + o.skip)}
-	}
-	now := time.Now()
+	before := newReached(r.Note)
 	for _, m := range o.recipients {
-		if a.answered.count(m.path, now) >= a.DailyLimit {
-			return dead(fmt.Errorf("%s has got %d answers within 24 hours, and so this may be a loop; raise daily_limit if it is none", m.path, a.DailyLimit))
+		if before.has(m.path) {
+			continue
 		}
-	}
-	result := a.send(ctx, r, o)
-	if result.Outcome == Done {
-		for _, m := range o.recipients {
-			a.answered.add(m.path, now)
+		ok, err := answers.Begin(r.Event.Trigger, r.Event.Action, m.path, a.DailyLimit)
+		switch {
+		case err != nil:
+			return Result{Outcome: Retry, Err: err, Note: r.Note}
+		case !ok:
+			return Result{Outcome: Dead, Note: r.Note,
+				Err: fmt.Errorf("%s has got %d answers within 24 hours, and so this may be a loop; raise daily_limit if it is none", m.path, a.DailyLimit)}
 		}
+		// Some may get it though others do not.
+		defer func() {
+			sent := result.Outcome == Done || newReached(result.Note).has(m.path)
+			answers.End(r.Event.Trigger, r.Event.Action, m.path, sent)
+		}()
 	}
-	return result
+	return a.send(ctx, r, o)
 }
 
 // Describe implements Local: the envelope, the header and the text.
@@ -146,64 +151,24 @@ func senders(m *message.Message) (found []mailbox) {
 	return found
 }
 
-// The limits of answers.
-const (
-	maxDailyLimit    = 10_000
-	answersFor       = 24 * time.Hour
-	maxAnsweredNames = 10_000 // addresses that are counted; the one that was answered longest ago goes first
-)
+// AnswersFor is how long an answer counts for daily_limit.
+const AnswersFor = 24 * time.Hour
 
-// answers counts what has been sent to whom within answersFor, since the daemon
-// started. Two programs that answer each other are stopped by it.
-type answers struct {
-	mu   sync.Mutex
-	sent map[string][]time.Time
+const maxDailyLimit = 10_000
+
+// Answers counts what an action has answered to an address within AnswersFor, across
+// restarts and reloads. Two programs that answer each other
+// are stopped by it. Its methods may be called from any goroutine.
+type Answers interface {
+	// Begin counts one more answer that is about to be sent; ok is false if the address has had
+	// limit of them.
+	Begin(trigger, action, address string, limit int) (ok bool, err error)
+	// End says of an answer that was begun whether it was sent; else it does not count.
+	End(trigger, action, address string, sent bool)
 }
 
-// count returns how many answers an address has got.
-func (a *answers) count(path string, now time.Time) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.recent(strings.ToLower(path), now))
-}
+// noAnswers counts nothing.
+type noAnswers struct{}
 
-// add notes an answer.
-func (a *answers) add(path string, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	path = strings.ToLower(path)
-	if a.sent == nil {
-		a.sent = make(map[string][]time.Time)
-	}
-	if _, known := a.sent[path]; !known && len(a.sent) >= maxAnsweredNames {
-		a.forget(now)
-	}
-	a.sent[path] = append(a.recent(path, now), now)
-}
-
-// recent drops what is too old of an address, and returns the rest.
-func (a *answers) recent(path string, now time.Time) []time.Time {
-	times := a.sent[path]
-	for len(times) > 0 && now.Sub(times[0]) >= answersFor {
-		times = times[1:]
-	}
-	if len(times) == 0 {
-		delete(a.sent, path)
-	} else {
-		a.sent[path] = times
-	}
-	return times
-}
-
-// forget makes room: what is too old goes, else the address that was answered longest ago.
-func (a *answers) forget(now time.Time) {
-	oldest, at := "", now
-	for path := range a.sent {
-		if times := a.recent(path, now); len(times) > 0 && times[len(times)-1].Before(at) {
-			oldest, at = path, times[len(times)-1]
-		}
-	}
-	if len(a.sent) >= maxAnsweredNames {
-		delete(a.sent, oldest)
-	}
-}
+func (noAnswers) Begin(string, string, string, int) (bool, error) { return true, nil }
+func (noAnswers) End(string, string, string, bool)                {}

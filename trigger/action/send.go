@@ -25,14 +25,21 @@ type writer func(ctx context.Context, r *Run) (*outgoing, error)
 
 // run makes the mail and sends it.
 func (e *Envelope) run(ctx context.Context, r *Run, w writer) Result {
+	return e.deliver(ctx, r, w, e.send)
+}
+
+// deliver makes the mail, and has it sent unless it is none to be sent.
+func (e *Envelope) deliver(ctx context.Context, r *Run, w writer, send func(context.Context, *Run, *outgoing) Result) Result {
 	o, err := w(ctx, r)
 	if err != nil {
-		return unmade(ctx, err)
+		result := unmade(ctx, err)
+		result.Note = r.Note
+		return result
 	}
 	if o.skip != "" {
 		return Result{Output: []byte("not sent: " + o.skip)}
 	}
-	return e.send(ctx, r, o)
+	return send(ctx, r, o)
 }
 
 func (e *Envelope) describe(r *Run, w writer) (string, error) {
