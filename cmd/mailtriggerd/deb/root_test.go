@@ -118,7 +118,7 @@ func (r *root) run(args ...string) string {
 	return string(out)
 }
 
-// dpkg runs it on a package, which is copied into the root.
+// install has dpkg install a package, which is copied into the root, and returns what it says.
 func (r *root) install(file string, options ...string) string {
 	r.t.Helper()
 	name := "tmp/" + filepath.Base(file)
