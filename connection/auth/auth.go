@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -38,7 +39,7 @@ type Options struct {
 // tokens. It may be used by many goroutines at once, and should be shared by all
 // sessions of a connection, as then one asks for a token and all get it.
 type Authenticator struct {
-	cfg    Config
+	cfg    *Config // with its defaults; the caller's own, if it has them already
 	opts   Options
 	tokens *tokens // nil without an oauth2 table
 }
@@ -51,10 +52,15 @@ func (a *Authenticator) protocol() string {
 	return "IMAP"
 }
 
-// New returns an Authenticator for cfg, which has passed Validate.
+// New returns an Authenticator for cfg, which has passed Validate and must not be changed
+// from now on.
 func New(cfg *Config, o Options) (*Authenticator, error) {
-	a := &Authenticator{cfg: *cfg, opts: o}
-	a.cfg.SetDefaults()
+	a := &Authenticator{cfg: cfg, opts: o}
+	if cfg.OAuth2.enabled() || !slices.Contains(Mechanisms, cfg.Mechanism) {
+		full := *cfg
+		full.SetDefaults()
+		a.cfg = &full
+	}
 	if p := a.cfg.Validate(); len(p) > 0 {
 		return nil, fmt.Errorf("authentication: %w", p[0])
 	}
