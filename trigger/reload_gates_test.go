@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mailtrigger/connection/setting"
+	"mailtrigger/trigger/action"
 	"mailtrigger/trigger/gate"
 )
 
@@ -38,4 +39,33 @@ func TestReloadKeepsWhatGatesRemember(t *testing.T) {
 	equal(t, "fired", rec.subjects(), []string{"3", "6"})
 	w.append("7")
 	after.wait(t, 1)
+}
+
+// A trigger that expects mail from a reload on tells of its absence, by the
+// definition that is in force then.
+func TestReloadBeginsToExpect(t *testing.T) {
+	rec, silence := newRecorder("rec"), newTeller("silence", action.OnSilence)
+	clock := &wallClock{}
+	w := newWorld(t, newTrigger("t", rec))
+	w.now = clock.now
+	w.start()
+	expecting := func(every time.Duration) *Config {
+		c := newTrigger("t", rec, silence)
+		c.Expect.Every = setting.Duration(every)
+		return c
+	}
+	w.reload(expecting(24 * time.Hour))
+	clock.check(w, 2*time.Hour)
+	if got := silence.events(); len(got) > 0 {
+		t.Fatalf("silence: %q", got)
+	}
+	w.reload(expecting(time.Hour))
+	silence.wait(t, 1)
+	w.reload(newTrigger("t", rec))
+	clock.check(w, 48*time.Hour)
+	w.quiet()
+	if s := w.status("t"); s.Silent != "" || !s.ExpectedBy.IsZero() {
+		t.Errorf("after it expects nothing any more: %+v", s)
+	}
+	equal(t, "silences", silence.events(), []string{"silence not_arrived"})
 }
