@@ -223,6 +223,7 @@ func (e *Engine) recover(stateDir string) error {
 	if e.begun, err = openBegun(filepath.Join(stateDir, "starting"), func(id string) bool { return journaled[id] }); err != nil {
 		return err
 	}
+	e.replan(jobs)
 	for _, rec := range jobs {
 		e.takeUp(rec)
 	}

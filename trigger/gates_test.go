@@ -275,6 +275,33 @@ func TestWaitingAndClockSetBack(t *testing.T) {
 	rec.wait(t, 1)
 }
 
+// What is late after a time in which the daemon did not run keeps to the limit.
+func TestLimitAfterDowntime(t *testing.T) {
+	rec := newRecorder("rec")
+	clock := &wallClock{}
+	w := newWorld(t, gated(rec, func(c *Config) { c.Limit = gate.Limit{Count: 1, Per: setting.Duration(time.Hour), Over: "queue"} }))
+	w.now = clock.now
+	w.start()
+	w.append("1", "2", "3", "4")
+	rec.wait(t, 1)
+	w.until("three wait", func() bool { return w.status("t").Waiting == 3 })
+	w.stop()
+	clock.ahead.Add(int64(24 * time.Hour))
+	w.start()
+	rec.wait(t, 1)
+	for range 2 {
+		w.restart() // it is remembered, too
+		w.until("the rest waits", func() bool { return w.status("t").Waiting > 0 })
+		if got := w.status("t").Until.Sub(clock.now()); got < 30*time.Minute || got > time.Hour {
+			t.Errorf("the next waits for %s", got)
+		}
+		clock.step(w, time.Hour)
+		rec.wait(t, 1)
+	}
+	w.quiet()
+	equal(t, "fired", rec.subjects(), []string{"1", "2", "3", "4"})
+}
+
 func TestLimitSkips(t *testing.T) {
 	rec := newRecorder("rec")
 	clock := &wallClock{}

@@ -3,6 +3,7 @@ package trigger
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -111,6 +112,43 @@ func openKeeper(store journal.Store, cfg *Config, asked bool, now time.Time) (*k
 }
 
 func (k *keeper) key() string { return gatePrefix + k.trigger }
+
+// replan gives the jobs that gates have put off new times, as far as theirs have passed
+// while the daemon did not run.
+func (e *Engine) replan(jobs []*journal.Job) {
+	waiting := make(map[*keeper][]*job)
+	for _, rec := range jobs {
+		j := &job{rec: rec}
+		if k := e.keepers.of(rec.Trigger); k != nil && !j.due().IsZero() && !j.touched() {
+			waiting[k] = append(waiting[k], j)
+		}
+	}
+	now, batch := e.now(), &journal.Batch{}
+	e.keepers.mu.Lock()
+	defer e.keepers.mu.Unlock()
+	for k, list := range waiting {
+		slices.SortStableFunc(list, func(a, b *job) int { return a.due().Compare(b.due()) })
+		var due []time.Time
+		for _, j := range list {
+			due = append(due, j.due())
+		}
+		at, next := k.gates.Replan(k.state, due, now)
+		changed := false
+		for i, j := range list {
+			if !at[i].Equal(due[i]) {
+				j.setExtra(extraDue, at[i].Format(time.RFC3339Nano))
+				batch.Updates, changed = append(batch.Updates, j.rec), true
+			}
+		}
+		if changed {
+			k.state = next
+			k.write(batch)
+		}
+	}
+	if len(batch.Updates) > 0 {
+		e.store.Accept(batch)
+	}
+}
 
 // write puts the keeper's state into a batch.
 func (k *keeper) write(b *journal.Batch) {

@@ -47,6 +47,7 @@ type Gates struct {
 	list   []gate
 	keep   int // how many of the last firings are remembered
 	quiet  *quietHours
+	per    time.Duration // of the limit; 0: there is none
 	Dedupe time.Duration
 }
 
@@ -75,7 +76,7 @@ func New(c *Config) (*Gates, error) {
 	}
 	if c.Limit.Count > 0 {
 		g.list = append(g.list, &limit{c.Limit, q})
-		g.keep = c.Limit.Count
+		g.keep, g.per = c.Limit.Count, time.Duration(c.Limit.Per)
 	}
 	return g, nil
 }
@@ -120,6 +121,34 @@ func (g *Gates) Judge(s State, m Match) (v Verdict, next State) {
 		next.fire(v.At, m.Now, g.keep)
 	}
 	return v, next
+}
+
+// Replan gives messages that wait new times, where theirs have passed while nobody
+// watched: all at once they would break the limit. due are their times, ascending;
+// times that can be kept are. s stays as it is.
+func (g *Gates) Replan(s State, due []time.Time, now time.Time) (at []time.Time, next State) {
+	next = s.rewind(now)
+	next.Fired = slices.Clone(next.Fired)
+	for _, t := range due {
+		if i, there := slices.BinarySearch(next.Fired, t.UnixMilli()); there {
+			next.Fired = slices.Delete(next.Fired, i, i+1)
+			next.Firings--
+		}
+	}
+	for _, t := range due {
+		if t.Before(now) {
+			t = now
+		}
+		t = g.Loud(t)
+		if n := len(next.Fired) - g.keep; g.per > 0 && n >= 0 {
+			if free := time.UnixMilli(next.Fired[n]).Add(g.per); free.After(t) {
+				t = g.Loud(free)
+			}
+		}
+		at = append(at, t)
+		next.fire(t, now, g.keep)
+	}
+	return at, next
 }
 
 // Loud returns the first time from t on that is in no quiet hours.

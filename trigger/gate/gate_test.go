@@ -264,6 +264,38 @@ func TestLimitHolds(t *testing.T) {
 	}
 }
 
+// What is late after a time in which nobody watched keeps to the limit and to quiet hours.
+func TestReplan(t *testing.T) {
+	r := newTrial(t, Config{QuietHours: "14:00-15:00 UTC", Limit: Limit{Count: 1, Per: 10 * minute, Over: "queue"}})
+	r.each("fires, waits until 15T12:10:00, waits until 15T12:20:00, waits until 15T12:30:00", 0, 1, 2, 3)
+	times := func(minutes ...int) (list []time.Time) {
+		for _, m := range minutes {
+			list = append(list, noon.Add(time.Duration(m)*time.Minute))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		now       int
+		due, want []time.Time
+	}{
+		{5, times(10, 20, 30), times(10, 20, 30)},  // nothing is late
+		{12, times(20, 30), times(20, 30)},         // the first has fired
+		{12, times(10, 20, 30), times(12, 22, 32)}, // the first has not
+		{60, times(10, 20, 30), times(60, 70, 80)},
+		{115, times(10, 20, 30), times(115, 180, 190)},
+	} {
+		got, next := r.gates.Replan(r.state, c.due, noon.Add(time.Duration(c.now)*time.Minute))
+		for i := range c.want {
+			if !got[i].Equal(c.want[i]) {
+				t.Errorf("at %d: %v, want %v", c.now, got, c.want)
+			}
+		}
+		if next.Firings != r.state.Firings || next.Fired[len(next.Fired)-1] != c.want[len(c.want)-1].UnixMilli() {
+			t.Errorf("at %d: state %+v", c.now, next)
+		}
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	r := newTrial(t, Config{Every: 2, Expires: "5 firings", QuietHours: "22:00-06:00 UTC", After: []string{"a"}, Dedupe: Dedupe{Window: minute}, Limit: Limit{Count: 1, Per: minute}})
 	want := []string{"expires: fires 5 times in all", "dedupe: the same message once in 1m0s", "every: one match of 2", "after: if a fired within 24h0m0s",
