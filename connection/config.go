@@ -127,6 +127,9 @@ func (c *Config) Validate() []setting.Problem {
 	if text := checkTimeout(c.Timeout); text != "" {
 		add("timeout", "%s", text)
 	}
+	if c.Authentication.Nobody() { // SMTP servers may do without
+		add("authentication.username", "is missing; say who logs in: username, with password_file or another way to give the password")
+	}
 	ps = append(ps, setting.Below("authentication", c.Authentication.Validate())...)
 	ps = append(ps, setting.Below("encryption", c.Encryption.validate(c.presetByAddress()))...)
 	ps = append(ps, setting.Below("proxy", c.Proxy.Validate())...)

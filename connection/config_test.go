@@ -89,6 +89,9 @@ func TestMistakes(t *testing.T) {
 		texts  []string
 	}{
 		{"no address", func(c *connection.Config) { c.Address = "" }, "address", []string{"missing", "preset"}},
+		{"nobody", func(c *connection.Config) {
+			c.Authentication.Username, c.Authentication.Password = "", setting.Source{}
+		}, "authentication.username", []string{"is missing", "password_file"}},
 		{"URL", func(c *connection.Config) { c.Address = "imaps://imap.example.com:993/" }, "address", []string{"URL", `"imap.example.com"`}},
 		{"port in address", func(c *connection.Config) { c.Address = "imap.example.com:993" }, "address", []string{"port = 993"}},
 		{"line end", func(c *connection.Config) { c.Address = "a\r\nb" }, "address", []string{"not a DNS name"}},

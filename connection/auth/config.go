@@ -117,6 +117,11 @@ func (c *Config) Validate() []setting.Problem {
 	return problems
 }
 
+// Nobody reports whether the table names nobody to log in as, and no way to.
+func (c *Config) Nobody() bool {
+	return c.Mechanism == "auto" && c.Username == "" && c.Password.IsZero() && !c.OAuth2.enabled() && !c.ClientCertificate
+}
+
 func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }
