@@ -216,11 +216,29 @@ func (c *connector) dial(ctx context.Context) *Error {
 	if err != nil {
 		return explainDial(c.cfg, err, time.Duration(c.cfg.Timeout))
 	}
-	c.raw, err = dialer.DialContext(ctx, "tcp", c.cfg.hostPort())
-	if err != nil {
-		return explainDial(c.cfg, err, time.Duration(c.cfg.Timeout))
+	host, user := c.cfg.proxyKey()
+	if user != "" {
+		if wait := c.d.wrong.Locked(host, user, time.Now()); wait > 0 {
+			return &Error{Stage: StageProxy, Retry: wait, Permanent: true,
+				Text: fmt.Sprintf("not tried: the proxy refused the login of %s three times within an hour, and more could lock the account", user),
+				Hint: fmt.Sprintf("it is tried again in %s; correct the proxy's username and password and restart or reload to have it tried at once", round(wait))}
+		}
 	}
-	return nil
+	c.raw, err = dialer.DialContext(ctx, "tcp", c.cfg.hostPort())
+	if err == nil {
+		return nil
+	}
+	var pe *proxy.Error
+	if user != "" && errors.As(err, &pe) && pe.Stage == proxy.StageLogin && pe.Permanent {
+		c.d.wrong.Failed(host, user, time.Now())
+	}
+	return explainDial(c.cfg, err, time.Duration(c.cfg.Timeout))
+}
+
+// proxyKey is what the ledger counts wrong logins at the proxy by; user is "" where
+// there is none.
+func (c *Config) proxyKey() (host, user string) {
+	return fmt.Sprintf("proxy %s:%d", c.Proxy.Address, c.Proxy.Port), c.Proxy.Username
 }
 
 // rawDialer dials through no proxy, and wraps what it dialed: the park loop must

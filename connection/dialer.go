@@ -128,10 +128,11 @@ func (d *Dialer) Close() error {
 	return nil
 }
 
-// Forgive forgets the wrong passwords for an account, so that a login is tried
-// at once: for when somebody has changed the configuration.
+// Forgive forgets the wrong passwords for an account and its proxy, so that a login is
+// tried at once: for when somebody has changed the configuration.
 func (d *Dialer) Forgive(cfg *Config) {
 	d.wrong.Forgive(cfg.loginKey())
+	d.wrong.Forgive(cfg.proxyKey())
 }
 
 // Release forgets what is kept for a configuration that is no longer in use.

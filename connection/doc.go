@@ -45,7 +45,8 @@
 // lower bound: a minute for [LIMIT], 15 s for [UNAVAILABLE], and Exchange's
 // "Suggested Backoff Time". What is Permanent is tried from every 5 minutes to every
 // hour, a refused login every 20 minutes, and no account sees more than three
-// refused logins within an hour, whatever the number of its connections. Where
+// refused logins within an hour, whatever the number of its connections; nor does
+// that at a proxy, but for those that are under way together. Where
 // somebody has to consent to OAuth 2.0, a file is looked at every 10 s, and no
 // server is asked until it has changed.
 //

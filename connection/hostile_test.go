@@ -490,3 +490,36 @@ func TestListOfALargeMailbox(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A wrong proxy password is tried three times, however many connections share it.
+func TestWrongProxyPassword(t *testing.T) {
+	proxy := newScript(t, func(_ int, p *connectiontest.Player) {
+		for line, ok := p.Line(); ok && line != ""; line, ok = p.Line() {
+		}
+		p.Send("HTTP/1.1 407 no", `Proxy-Authenticate: Basic realm="a"`, "Connection: close", "Content-Length: 0", "")
+	})
+	at := proxy.Config()
+	srv := newServer(t, connectiontest.Options{})
+	d := newDialer(t, connection.DialerOptions{})
+	for i := range 6 {
+		cfg := srv.Config("alice")
+		cfg.Name = fmt.Sprint("table", i)
+		cfg.Proxy.Type, cfg.Proxy.Address, cfg.Proxy.Port, cfg.Proxy.Authentication = "http", at.Address, at.Port, "basic"
+		cfg.Proxy.Username, cfg.Proxy.Password.Literal = "puser", setting.NewSecret("wrong")
+		cfg.SetDefaults()
+		err := d.Do(context.Background(), cfg, "INBOX", func(context.Context, *connection.Mailbox) error { return nil })
+		var e *connection.Error
+		if !errors.As(err, &e) || e.Stage != connection.StageProxy || strings.Contains(e.Text, "not tried") != (i >= 3) || e.Hint == "" || i >= 3 && e.Retry < 50*time.Minute {
+			t.Errorf("%d: %v", i, err)
+		}
+		if i == 5 {
+			d.Forgive(cfg)
+			if err := d.Do(context.Background(), cfg, "INBOX", nil); err == nil || strings.Contains(err.Error(), "not tried") {
+				t.Errorf("after Forgive: %v", err)
+			}
+		}
+	}
+	if n := proxy.Accepted(); n != 4 {
+		t.Errorf("the proxy was asked %d times, want 3 and one after Forgive", n)
+	}
+}

@@ -75,6 +75,23 @@ func (a *Attempts) Blocked(host, user string, now time.Time) (wait time.Duration
 	return l.wrong[0].Add(wrongWindow).Sub(now)
 }
 
+// Locked returns how long no login may begin because of the wrong ones; 0 if it may.
+// It is for logins that are not counted while they are under way, as a proxy's: it is
+// known to be good only once the server behind it has answered, and one that does not
+// answer must hold up no other. Failed follows if it was wrong, and nothing else.
+func (a *Attempts) Locked(host, user string, now time.Time) (wait time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.m[key(host, user)]
+	if l == nil {
+		return 0
+	}
+	if l.prune(now); len(l.wrong) < maxWrong {
+		return 0
+	}
+	return max(l.wrong[0].Add(wrongWindow).Sub(now), busyWait)
+}
+
 // Failed ends a login that the server has refused (Error.Refused).
 func (a *Attempts) Failed(host, user string, now time.Time) {
 	a.end(host, user, now, func(l *ledger) { l.wrong = append(l.wrong, now) })
