@@ -196,6 +196,9 @@ func (d *Dialer) SendMail(ctx context.Context, s *SMTP, m *smtp.Mail) (*smtp.Rec
 // ForgiveSMTP is Forgive for an SMTP table.
 func (d *Dialer) ForgiveSMTP(s *SMTP) { d.Forgive(s.config()) }
 
+// ReleaseSMTP is Release for an SMTP table. Mail that is being sent by it is sent.
+func (d *Dialer) ReleaseSMTP(s *SMTP) { d.Release(s.config()) }
+
 // CheckSMTP is Check for a server that takes mail: secrets, proxy, connect, tls,
 // greeting, capabilities and login, as far as it gets. It sends no mail.
 func (d *Dialer) CheckSMTP(ctx context.Context, s *SMTP, report func(Step)) []Step {

@@ -260,6 +260,9 @@ func (e *Engine) takeUp(rec *journal.Job) {
 func (e *Engine) adopt(rec *journal.Job, r *runner, accepted *journal.Commit) *collector {
 	_, backlog := rec.Extra[extraBacklog]
 	j := &job{rec: rec, runner: r, rule: r.rule(), accepted: accepted, live: !backlog}
+	if j.waitsForPerson() { // and somebody may have been there
+		j.hasten(e.now())
+	}
 	r.adopt(rec.Size)
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -214,6 +214,7 @@ const (
 	extraPath       = "path/"       // + index: where that attachment was saved
 	extraProgress   = "progress/"   // + action: how many attachments it has dealt with
 	extraNote       = "note/"       // + action: what else it wants to know
+	extraMend       = "mend/"       // + action: a person must mend what its last attempt failed by
 	extraDue        = "due"         // when it may begin (RFC 3339): a gate has put it off
 	extraReason     = "reason"      // of a silence or a dead letter
 	extraDeadline   = "deadline"    // of a silence (RFC 3339)

@@ -547,6 +547,7 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 	case action.Retry:
 		r.e.trace.action(j.rec.Trigger, state.Name, kind, "retry", took)
 		j.remember(state.Name, result.Paths, result.Progress, result.Note)
+		j.setForPerson(state.Name, forPerson(result.Err))
 		state.Attempt++
 		state.Err, state.Output = errText(result.Err), result.Output
 		state.Next = r.e.now().Add(max(j.rule.backoff(state.Attempt-1), result.RetryAfter))

@@ -90,9 +90,13 @@ func (r *runner) become(next *shift) {
 	var left []unfit
 	for _, list := range []*[]*job{&r.live, &r.old, &r.due, (*[]*job)(&r.later)} {
 		*list = slices.DeleteFunc(*list, func(j *job) bool {
+			before := j.rule
 			ok, why := next.take(j)
-			if !ok {
+			switch {
+			case !ok:
 				left = append(left, unfit{j, why})
+			case j.redefined(before): // what failed may be mended
+				j.hasten(r.e.now())
 			}
 			return !ok
 		})

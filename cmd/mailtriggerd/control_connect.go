@@ -45,7 +45,7 @@ func (d *daemon) serveTest(w http.ResponseWriter, r *http.Request) {
 	}
 	say := lines(w)
 	if t.test(func(s connection.Step) { say(connectLine{Step: &s}) }).OK {
-		d.engine.Reconnect(name)
+		d.mended(name)
 	}
 	say(connectLine{Ended: true})
 }
@@ -64,8 +64,19 @@ func (d *daemon) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.log.Info("somebody has consented to the access; connecting at once", "connection", name)
-	d.engine.Reconnect(name)
+	d.mended(name)
 	say(connectLine{Ended: true})
+}
+
+// mended has what waits for a connection, or for "smtp.NAME", tried at once.
+func (d *daemon) mended(name string) {
+	cfg := d.cfg.Load()
+	if s := smtpNamed(cfg, name); s != nil && cfg.Connection(name) == nil {
+		d.dialer.ForgiveSMTP(s)
+		d.engine.RetryMended()
+		return
+	}
+	d.engine.Reconnect(name)
 }
 
 // configOfCall reads the daemon's file as it is now, if it is the one that the call is
@@ -92,6 +103,7 @@ func (d *daemon) configOfCall(w http.ResponseWriter, r *http.Request) (*config.C
 			}
 		}
 	}
+	cfg.KeepSMTP(d.cfg.Load())
 	return cfg, true
 }
 

@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
 	"mailtrigger/connection/connectiontest/rigtest"
@@ -40,7 +42,7 @@ func newPostbox(t *testing.T) *postbox {
 	}
 	p := &postbox{addr: l.Addr().String(), came: make(chan posted, 100)}
 	srv := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &postSession{p: p}, nil }))
-	srv.Domain = "localhost"
+	srv.Domain, srv.AllowInsecureAuth = "localhost", true
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(l) }()
 	t.Cleanup(func() { _ = srv.Close(); <-done })
@@ -80,6 +82,17 @@ func (p *postbox) table() string {
 type postSession struct {
 	p  *postbox
 	to []string
+}
+
+// AuthMechanisms and Auth implement smtp.AuthSession: who logs in must be robot.
+func (s *postSession) AuthMechanisms() []string { return []string{sasl.Plain} }
+func (s *postSession) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, username, password string) error {
+		if username != "robot" || password != "right" {
+			return smtp.ErrAuthFailed
+		}
+		return nil
+	}), nil
 }
 
 func (s *postSession) Reset()                               { s.to = nil }
@@ -186,6 +199,44 @@ func TestMailPartial(t *testing.T) {
 	if m := post.next(t); !slices.Equal(m.to, []string{"b@example.com"}) || len(post.came) > 0 {
 		t.Errorf("then to %v, and %d more", m.to, len(post.came))
 	}
+	d.terminate()
+}
+
+// Mail that waits for a password is sent at once when somebody has mended it, in the
+// file of the secret or in the table, and the daemon is told so.
+func TestMailMended(t *testing.T) {
+	srv, post := newMailServer(t), newPostbox(t)
+	trigger := strings.Replace(mailTrigger, "retry =", "# default: ", 1)
+	config := func(secret string) string {
+		return officeConfig(srv, "[metrics]\nlisten = \"\"\n", post.table()+"authentication = {username = \"robot\", "+secret+"}\n"+trigger)
+	}
+	d := newService(t, config(`password_file = "smtp-password"`))
+	tell := func(subject string) {
+		t.Helper()
+		srv.Append(serviceUser, "INBOX", []byte("From: a@x.example\r\nSubject: "+subject+"\r\n\r\nhello\r\n"), nil, time.Now())
+	}
+	done := 0
+	sent := func(subject string) {
+		t.Helper()
+		done++
+		d.signal(syscall.SIGHUP)
+		if m := post.next(t); m.Subject != "tell: "+subject {
+			t.Errorf("sent %q; want %q", m.Subject, subject)
+		}
+		d.says(done, 20*time.Second, "action done", "attempt=2")
+	}
+	d.write("smtp-password", "wrong")
+	d.start()
+	tell("one")
+	d.says(1, 20*time.Second, "will be tried again", "login")
+	d.write("smtp-password", "right")
+	sent("one")
+
+	d.write("smtp-password", "wrong")
+	tell("two")
+	d.says(2, 20*time.Second, "will be tried again", "login")
+	d.write("config.toml", config(`password = "right"`))
+	sent("two")
 	d.terminate()
 }
 

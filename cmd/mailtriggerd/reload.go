@@ -91,8 +91,13 @@ func (d *daemon) run(ctx context.Context, hangups <-chan os.Signal, n *notifier)
 // reload reads the file again and goes over to it. A bad one, or one that the engine
 // cannot use, leaves everything as it is.
 func (d *daemon) reload() {
+	now := d.cfg.Load()
 	next, err := d.readAgain()
 	if err == nil {
+		next.KeepSMTP(now)
+		for _, s := range next.SMTP {
+			d.dialer.ForgiveSMTP(s) // the login may be what has changed
+		}
 		err = d.engine.Reload(d.engineOptions(next))
 	}
 	switch {
@@ -106,17 +111,19 @@ func (d *daemon) reload() {
 	d.dialer.SetConnectRate(next.ConnectRate)
 	d.level.Set(next.Log.Level.Level())
 	d.observe(next)
-	d.retryMended(next)
+	for _, s := range now.SMTP {
+		if next.SMTPTable(s.Name) != s {
+			d.dialer.ReleaseSMTP(s)
+		}
+	}
+	d.retryMended()
 	d.log.Info("the configuration was reloaded", "config", next.Path, "connections", len(next.Connections), "triggers", len(next.Triggers))
 }
 
-// retryMended tries those connections at once that wait for a person: who reloads may
-// have mended what they lack, a password in a file for instance. The logins of smtp
-// tables are forgiven; their mail is tried again in its own time.
-func (d *daemon) retryMended(cfg *config.Config) {
-	for _, s := range cfg.SMTP {
-		d.dialer.ForgiveSMTP(s)
-	}
+// retryMended tries those connections and actions at once that wait for a person: who
+// reloads may have mended what they lack, a password in a file for instance.
+func (d *daemon) retryMended() {
+	d.engine.RetryMended()
 	waiting := make(map[string]bool)
 	for _, w := range d.engine.Watches() {
 		if w.State == connection.StateBackoff && w.LastError != nil && (w.LastError.Permanent || w.LastError.AuthRequired) {

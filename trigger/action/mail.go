@@ -49,6 +49,8 @@ type Sender interface {
 	// Use says by which table it sends: the one that its key smtp names. It comes
 	// after Validate, and reports what the two lack together.
 	Use(*connection.SMTP) []setting.Problem
+	// Uses returns that table; nil before Use.
+	Uses() *connection.SMTP
 }
 
 // The defaults of mail.
@@ -201,6 +203,9 @@ func (e *Envelope) Use(t *connection.SMTP) []setting.Problem {
 	}
 	return nil
 }
+
+// Uses implements Sender.
+func (e *Envelope) Uses() *connection.SMTP { return e.Table }
 
 func (e *Envelope) texts() []*text {
 	return slices.Concat([]*text{e.from, e.subject, e.body}, e.to, e.cc, e.bcc)

@@ -16,6 +16,7 @@ import (
 	"mailtrigger/connection/setting"
 	"mailtrigger/metrics"
 	"mailtrigger/trigger"
+	"mailtrigger/trigger/action"
 )
 
 // Config is the whole configuration, with its defaults.
@@ -50,6 +51,24 @@ func (c *Config) SMTPTable(name string) *connection.SMTP {
 		}
 	}
 	return nil
+}
+
+// KeepSMTP puts the smtp tables of before into c, and into its actions, where they say the
+// same: what the sessions with one server share hangs on the table.
+func (c *Config) KeepSMTP(before *Config) {
+	kept := make(map[*connection.SMTP]*connection.SMTP)
+	for i, s := range c.SMTP {
+		if old := before.SMTPTable(s.Name); old != nil && setting.Same(old, s) {
+			c.SMTP[i], kept[s] = old, old
+		}
+	}
+	for _, t := range c.Triggers {
+		for _, a := range t.Actions {
+			if sender, ok := a.(action.Sender); ok && kept[sender.Uses()] != nil {
+				sender.Use(kept[sender.Uses()])
+			}
+		}
+	}
 }
 
 // Trigger returns the trigger named, nil if there is none.
