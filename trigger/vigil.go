@@ -103,10 +103,11 @@ func (v *vigil) check() {
 	if c.Look {
 		v.asked = now
 	}
-	if wait := min(max(next.Sub(now), time.Second), wakeAgain); v.stopped {
-	} else if v.timer == nil {
+	switch wait := min(max(next.Sub(now), time.Second), wakeAgain); {
+	case v.stopped:
+	case v.timer == nil:
 		v.timer = time.AfterFunc(wait, v.check)
-	} else {
+	default:
 		v.timer.Reset(wait)
 	}
 	v.mu.Unlock()

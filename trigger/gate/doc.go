@@ -23,6 +23,12 @@
 // Match.Started: an action of the message was started before the crash, so that
 // the gates had let it through, and they do again.
 //
+// What was put off and is late, as nobody watched for a time, gets a new time from
+// Gates.Replan, so that it keeps to the limit and to quiet hours.
+//
+// Expected is the other way round: mail that has to come by a time, and the silence
+// if it does not (expect.go). Times of day are worked out in schedule.go.
+//
 // # Clocks
 //
 // State holds times of the wall clock, as it must outlive the process. A clock
