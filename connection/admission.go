@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// An admission bounds how many Watches connect at the same time. With a high connect
-// rate, or after an outage, more would be admitted than the processor can serve:
-// thousands of half-done handshakes, each with its buffers, of which the heap never
-// quite recovers (60 KiB a session instead of 15), and twice the time for all.
+// An admission bounds how many sessions connect, or look, at the same time. With a high
+// connect rate, after an outage, or when mail comes everywhere at once, more would be at it
+// than the processor can serve: thousands of half-done handshakes or fetches, each with its
+// buffers, of which the heap never quite recovers (60 KiB a session instead of 15).
 //
-// A connect that takes longer than admissionLease waits for a server, not for us: it
-// no longer counts, so that servers that do not answer hold up nobody. At least
-// maxConnecting connects begin in each lease.
+// What takes longer than admissionLease waits for a server, not for us: it no longer
+// counts, so that servers that do not answer hold up nobody. At least maxAdmitted begin in
+// each lease.
 type admission struct {
 	mu      sync.Mutex
 	busy    int
@@ -20,14 +20,14 @@ type admission struct {
 }
 
 const (
-	maxConnecting  = 256
+	maxAdmitted    = 256
 	admissionLease = time.Second
 )
 
 // enter calls f, at once or in its turn, in a goroutine that may be the caller's.
 func (a *admission) enter(f func()) {
 	a.mu.Lock()
-	if a.busy >= maxConnecting {
+	if a.busy >= maxAdmitted {
 		a.waiting = append(a.waiting, f)
 		a.mu.Unlock()
 		return

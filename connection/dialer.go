@@ -57,7 +57,8 @@ type Dialer struct {
 	trace  Trace
 	parker *wire.Parker
 	rate   *rate.Limiter
-	starts admission
+	starts admission // connecting
+	looks  admission // looking
 	wrong  auth.Attempts
 	budget budget
 

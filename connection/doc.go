@@ -81,8 +81,8 @@
 // Ten thousand parked sessions take some 15 KiB each, of the whole daemon, and no more
 // after each has read a large mail. What that took, by size:
 //
-//   - Connects are admitted a few hundred at a time (admission.go). Thousands of half-done
-//     handshakes at once had left the heap at 60 KiB a session, and in pieces.
+//   - Connects and looks are admitted a few hundred at a time (admission.go). Thousands of
+//     half-done handshakes at once had left the heap at 60 KiB a session, and in pieces.
 //   - TLS settings and certificates are shared by who has alike ones (intern.go): 5 KiB.
 //   - A parked session lets go of the read buffers of TLS (wire/tlsbuffers.go): 3 KiB, and
 //     16 to 40 once it has read mail.

@@ -295,7 +295,9 @@ func (st *station) park() bool {
 	defer g.mu.Unlock()
 	st.become(StateParked)
 	st.rest()
-	st.parked = g.d.parker.Park(s.link, o, st.woken)
+	st.parked = g.d.parker.Park(s.link, o, func(wake wire.Wake) {
+		g.d.looks.enter(func() { st.woken(wake) })
+	})
 	if st.changed || st.closing() || slices.ContainsFunc(st.watches, (*Watch).ready) {
 		st.parked.Interrupt()
 	}
@@ -336,8 +338,8 @@ func (st *station) proven(at time.Time, roundTrip time.Duration) {
 	}
 }
 
-// woken is called by the park loop in a goroutine of its own, which owns the
-// session from here on.
+// woken is called once the park loop has woken the session, in a goroutine of its own,
+// which owns the session from here on.
 func (st *station) woken(wake wire.Wake) {
 	g := st.group
 	g.mu.Lock()

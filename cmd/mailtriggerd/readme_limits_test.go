@@ -129,7 +129,7 @@ func TestReadmeLimits(t *testing.T) {
 		{"template", binary(of("trigger/action/template.go", "maxTemplate")), fmt.Sprintf("%d seconds", of("trigger/action/template.go", "maxTemplateTime")/int64(time.Second))},
 		{"argument", binary(of("trigger/action/template.go", "maxText"))},
 		{"body of a template", binary(of("trigger/action/template.go", "maxBody"))},
-		{"connects under way", count1000(of("connection/admission.go", "maxConnecting"))},
+		{"connects, and sessions that look,", count1000(of("connection/admission.go", "maxAdmitted"))},
 		{"line of a server", binary(of("connection/wire/limits.go", "Line"))},
 		{"mail in one response", binary(of("connection/wire/limits.go", "Body"))},
 		{"chatter", binary(of("connection/wire/limits.go", "Chatter"))},
