@@ -147,3 +147,31 @@ func TestExplain(t *testing.T) {
 		t.Errorf("too large: %+v", x)
 	}
 }
+
+// A dry run shows later actions the files that earlier ones would make.
+func TestExplainSaved(t *testing.T) {
+	save, tell := &action.SaveAttachments{}, &action.Exec{}
+	save.Type, save.Directory = "save_attachments", "files"
+	tell.Type, tell.Command = "exec", []string{"tell", "{{index .Saved 1}}", "{{range .Message.Attachments}}<{{.Path}}>{{end}}"}
+	cfg := newTrigger("t", save)
+	cfg.Actions = append(cfg.Actions, tell)
+	for _, a := range cfg.Actions {
+		a.SetDefaults()
+		if problems := a.Validate(); problems != nil {
+			t.Fatal(problems)
+		}
+	}
+	raw := "Content-Type: multipart/mixed; boundary=b\r\n\r\n" +
+		strings.Repeat("--b\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nx\r\n", 2) + "--b--\r\n"
+	mail := Mail{Info: connection.Info{UID: 1, Size: int64(len(raw))}, Raw: []byte(raw), Mailbox: "INBOX"}
+	x, err := Explain(cfg, &connection.Config{Name: "test", Address: "imap.example.com"}, mail, action.Env{BaseDir: "/base"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := x.Actions[1].Would, `["tell","/base/files/a-1.txt","</base/files/a.txt></base/files/a-1.txt>"]`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := x.Event.Message.Attachments[0].Path; got != "" {
+		t.Errorf("the event has a path, %s, though nothing is saved", got)
+	}
+}

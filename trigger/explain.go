@@ -86,24 +86,35 @@ func Explain(cfg *Config, conn *connection.Config, m Mail, env action.Env) (*Exp
 		x.Problem = fmt.Sprintf("the message has %d bytes, more than the trigger's max_size of %s", m.Size, cfg.MaxSize)
 		plan = nil
 	}
+	if len(plan) == 0 {
+		rec.Actions = []journal.ActionState{{Attempt: 1}}
+	}
+	x.Event = j.event(0) // before anything is saved
 	for i := range plan {
 		w := Would{Name: plan[i].Name, Type: r.actions[plan[i].Name].Base().Type}
-		if w.Would, err = describe(r.actions[plan[i].Name], j.event(i), env); err != nil {
+		if w.Would, err = j.pretend(i, r.actions[plan[i].Name], env); err != nil {
 			w.Would = "cannot: " + err.Error()
 		}
 		x.Actions = append(x.Actions, w)
 	}
-	if len(plan) == 0 {
-		rec.Actions = []journal.ActionState{{Attempt: 1}}
-	}
-	x.Event = j.event(0)
 	return x, nil
 }
 
-func describe(def action.Definition, ev *event.Event, env action.Env) (string, error) {
+// pretend describes action i, and lets the actions after it see the files that it would make.
+func (j *job) pretend(i int, def action.Definition, env action.Env) (string, error) {
+	ev := j.event(i)
+	run := &action.Run{Event: ev, Key: idempotencyKey(ev.ID, ev.Action), Env: env}
+	if saver, ok := def.(action.Saver); ok {
+		saved, paths, err := saver.WouldSave(run)
+		if err != nil {
+			return "", err
+		}
+		j.rec.Actions[i].Saved = saved
+		j.remember(ev.Action, paths, 0, "")
+	}
 	switch d := def.(type) {
 	case action.Local:
-		return d.Describe(&action.Run{Event: ev, Key: idempotencyKey(ev.ID, ev.Action), Env: env})
+		return d.Describe(run)
 	case action.Server:
 		return d.Describe(), nil
 	}

@@ -36,6 +36,15 @@ type Local interface {
 	Describe(r *Run) (string, error)
 }
 
+// Saver is a Local that makes files which later actions may name: save and
+// save_attachments.
+type Saver interface {
+	Local
+	// WouldSave returns what Run would say in Result.Saved and Result.Paths, as long as
+	// nothing has those names, and does nothing.
+	WouldSave(r *Run) (saved []string, paths map[int]string, err error)
+}
+
 // Server is a Definition that acts on the message where it is, on the server:
 // move, copy, flag, unflag, delete. Move and Copy also have a method Destination,
 // the mailbox where the message goes.

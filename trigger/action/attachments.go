@@ -114,22 +114,31 @@ func (a *SaveAttachments) failed(so, end Result, e *event.Event) Result {
 
 // Describe implements Local: one path a line, as long as nothing has that name.
 func (a *SaveAttachments) Describe(r *Run) (string, error) {
-	if r.Event.Message == nil {
-		return "", errNoMessage
+	saved, _, err := a.WouldSave(r)
+	if err != nil {
+		return "", err
 	}
-	var lines []string
-	for _, e := range perAttachment(r.Event, &a.selection) {
+	return cmp.Or(strings.Join(saved, "\n"), "nothing: no attachment is chosen"), nil
+}
+
+// WouldSave implements Saver.
+func (a *SaveAttachments) WouldSave(r *Run) (saved []string, paths map[int]string, err error) {
+	if r.Event.Message == nil {
+		return nil, nil, errNoMessage
+	}
+	paths = map[int]string{}
+	for i, e := range perAttachment(r.Event, &a.selection) {
 		levels, name, err := a.where(context.Background(), e)
 		if err != nil {
-			return "", err
+			return nil, nil, err
 		}
 		for n := 0; ; n++ {
 			path := a.absolute(r.Env, levels, numbered(name, n))
-			if !slices.Contains(lines, path) {
-				lines = append(lines, path)
+			if !slices.Contains(saved, path) {
+				saved, paths[i] = append(saved, path), path
 				break
 			}
 		}
 	}
-	return cmp.Or(strings.Join(lines, "\n"), "nothing: no attachment is chosen"), nil
+	return saved, paths, nil
 }

@@ -97,7 +97,7 @@ func TestMail(t *testing.T) {
 	if got, want := fmt.Sprintln(m.from, m.to, m.utf8), "robot@example.com [ops@example.com a@x.example c@xn--bcher-kva.example secret@example.com] false\n"; got != want {
 		t.Errorf("envelope %s; want %s", got, want)
 	}
-	if m.Subject != "New: one two" || strings.TrimSpace(m.Text) != "In INBOX: [/var/lib/example/invoice.pdf]" || m.Get("Auto-Submitted") != "auto-generated" ||
+	if m.Subject != "New: one two" || strings.TrimSpace(m.Text) != "In INBOX: [/var/lib/example/invoice.pdf /var/lib/example/sample.eml]" || m.Get("Auto-Submitted") != "auto-generated" ||
 		m.From[0] != (message.Address{Name: "Robot", Address: "robot@example.com"}) || len(m.To) != 2 || len(m.Cc) != 1 || bytes.Contains(m.raw, []byte("secret@")) {
 		t.Errorf("mail:\n%s", m.raw)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"mailtrigger/connection/setting"
 )
@@ -55,12 +56,18 @@ func (a *Save) Run(ctx context.Context, r *Run) Result {
 
 // Describe implements Local: the path, as long as nothing has that name.
 func (a *Save) Describe(r *Run) (string, error) {
+	saved, _, err := a.WouldSave(r)
+	return strings.Join(saved, "\n"), err
+}
+
+// WouldSave implements Saver.
+func (a *Save) WouldSave(r *Run) (saved []string, paths map[int]string, err error) {
 	if r.Event.Message == nil {
-		return "", errNoMessage
+		return nil, nil, errNoMessage
 	}
 	levels, name, err := a.where(context.Background(), r.Event)
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
-	return a.absolute(r.Env, levels, name), nil
+	return []string{a.absolute(r.Env, levels, name)}, nil, nil
 }

@@ -35,7 +35,7 @@ func TestTemplate(t *testing.T) {
 		"{{(index .Message.From 0).Address}}":       "billing@example.com",
 		"{{.Attachment.Name}}":                      "invoice.pdf",
 		"{{.Match.number}}":                         "2026-001",
-		"{{range .Saved}}{{.}}{{end}}":              "/var/lib/example/invoice.pdf",
+		"{{range .Saved}}{{.}} {{end}}":             "/var/lib/example/invoice.pdf /var/lib/example/sample.eml ",
 		"{{range $i, $a := .Message.To}}{{$i}}{{$a.Address}}{{else}}none{{end}}":                        "0ops@example.com",
 		"{{range .Message.Bcc}}x{{else}}none{{end}}":                                                    "none",
 		"{{range .Message.To}}{{if eq .Address \"ops@example.com\"}}{{break}}{{end}}x{{end}}":           "",

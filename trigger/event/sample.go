@@ -55,6 +55,6 @@ func Sample(kind Kind) *Event {
 		e.Reason = "action book: it exited with 65"
 		e.DeadLetter = &DeadLetter{ID: "1", EventID: strings.Repeat("fedcba9876543210", 4), Kind: KindMessage, Action: "book"}
 	}
-	e.Saved = []string{"/var/lib/example/invoice.pdf"}
+	e.Saved = []string{"/var/lib/example/invoice.pdf", "/var/lib/example/sample.eml"}
 	return e
 }
