@@ -89,7 +89,7 @@ func dialControl(ctx context.Context, path string) (*controlClient, error) {
 	}
 	conn, err := dial(ctx, "", "")
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, errNoDaemon
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("the daemon's control socket %s is not ours to open; call this as the daemon's user, or root", path)
