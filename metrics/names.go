@@ -36,7 +36,7 @@ var Documentation = []Doc{
 	{"mailboxes", "gauge", []string{"mode"}, "Watched mailboxes by mode: idle, notify or poll."},
 	{"message_defects_total", "counter", []string{"defect"}, "What had to be mended to read messages."},
 	{"messages_total", "counter", []string{"connection"}, "Messages read."},
-	{"push_to_action_seconds", "histogram", nil, "Time from the server's push of a new message to the start of its first action."},
+	{"push_to_action_seconds", "histogram", nil, "Time from the server's push of a new message to the start of its first action, unless quiet hours or a limit put it off."},
 	{"queue_length", "gauge", []string{"trigger"}, "Messages whose actions have not all ended."},
 	{"queue_oldest_timestamp_seconds", "gauge", []string{"trigger"}, "When the oldest message of the queue was accepted; 0 if the queue is empty."},
 	{"trigger_last_match_timestamp_seconds", "gauge", []string{"trigger"}, "When a message last matched; 0 if none did since the start."},

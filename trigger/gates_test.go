@@ -275,6 +275,26 @@ func TestWaitingAndClockSetBack(t *testing.T) {
 	rec.wait(t, 1)
 }
 
+// How fast the daemon is says nothing of what a gate has put off.
+func TestPushToActionOfWaiting(t *testing.T) {
+	rec := newRecorder("rec")
+	clock := &wallClock{}
+	w := newWorld(t, gated(rec, func(c *Config) { c.Limit = gate.Limit{Count: 1, Per: setting.Duration(time.Hour), Over: "queue"} }))
+	w.now = clock.now
+	var measured atomic.Int64
+	w.trace = &Trace{PushToAction: func(time.Duration) { measured.Add(1) }}
+	w.start()
+	w.append("1")
+	rec.wait(t, 1)
+	w.append("2")
+	w.until("one waits", func() bool { return w.status("t").Waiting == 1 })
+	clock.step(w, time.Hour)
+	rec.wait(t, 1)
+	if n := measured.Load(); n != 1 {
+		t.Errorf("%d were measured, not only the one that did not wait", n)
+	}
+}
+
 // What is late after a time in which the daemon did not run keeps to the limit.
 func TestLimitAfterDowntime(t *testing.T) {
 	rec := newRecorder("rec")

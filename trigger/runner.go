@@ -506,7 +506,7 @@ func (r *runner) do(ctx context.Context, j *job, i int, def action.Local) (actio
 	env := r.e.env
 	env.Log = r.log.With("action", state.Name, "event", j.rec.EventID, "uid", j.rec.UID)
 	crashpoint.Hit("engine.action.before")
-	if !j.pushed.IsZero() {
+	if !j.pushed.IsZero() && j.due().IsZero() { // a wait that a gate wants is none of ours
 		r.e.trace.pushToAction(time.Since(j.pushed))
 		j.pushed = time.Time{}
 	}

@@ -14,7 +14,7 @@ type Trace struct {
 	Match        func(trigger string, at time.Time)                          // a trigger matched
 	Suppressed   func(trigger, reason string)                                // ... but did not fire
 	Action       func(trigger, action, kind, result string, d time.Duration) // an attempt ended: result is ok, retry or dead
-	PushToAction func(d time.Duration)                                       // from the server's push to the action's start
+	PushToAction func(d time.Duration)                                       // from the server's push to the action's start, if nothing put it off
 	MailboxReset func()                                                      // UIDVALIDITY changed, or the server went back in time
 }
 
