@@ -439,16 +439,13 @@ func (r *runner) attempt(s *shift, j *job, i int) attemptEnd {
 			return attemptUnhealthy
 		}
 	}
-	if !acquire(s.stopping, r.unrecorded) {
+	// The turn comes first: who waits for the one before must not have a place that
+	// the one before needs.
+	if !j.turn.wait(s.stopping) || !acquire(s.stopping, r.unrecorded) {
 		return attemptStopped
 	}
 	if !acquire(s.stopping, r.e.slots) {
 		<-r.unrecorded
-		return attemptStopped
-	}
-	if !j.turn.wait(s.stopping) {
-		<-r.unrecorded
-		<-r.e.slots
 		return attemptStopped
 	}
 	result, took := r.do(ctx, j, i, def)
@@ -513,8 +510,11 @@ func (r *runner) do(ctx context.Context, j *job, i int, def action.Local) (actio
 	start := time.Now()
 	r.began(j, start.Add(time.Duration(def.Base().Timeout)))
 	defer r.ended(j)
-	j.turn.taken()
-	result := def.Run(ctx, &action.Run{Event: j.event(i), Key: idempotencyKey(j.rec.EventID, state.Name), Env: env, Progress: j.progress(state.Name), Note: j.note(state.Name)})
+	defer j.turn.taken()
+	result := def.Run(ctx, &action.Run{
+		Event: j.event(i), Key: idempotencyKey(j.rec.EventID, state.Name), Env: env,
+		Progress: j.progress(state.Name), Note: j.note(state.Name), Begun: j.turn.taken,
+	})
 	crashpoint.Hit("engine.action.after")
 	return result, time.Since(start)
 }

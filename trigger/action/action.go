@@ -76,6 +76,18 @@ type Run struct {
 	// first: an action goes on where it failed and repeats nothing.
 	Progress int
 	Note     string
+
+	// Begun is called, once or more often, as soon as the attempt has begun for all the
+	// world: the command runs, the request is sent. The next message's first attempt
+	// waits for it, where several run at once. An action that does not call it has begun
+	// when it has ended. nil: nobody waits.
+	Begun func()
+}
+
+func (r *Run) begun() {
+	if r.Begun != nil {
+		r.Begun()
+	}
 }
 
 // Env is what actions share: the same for every run.

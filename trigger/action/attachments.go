@@ -65,6 +65,7 @@ func (a *SaveAttachments) Validate() []setting.Problem {
 
 // Run implements Local.
 func (a *SaveAttachments) Run(ctx context.Context, r *Run) Result {
+	r.begun()
 	if r.Event.Message == nil {
 		return dead(errNoMessage)
 	}

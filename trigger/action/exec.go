@@ -157,7 +157,7 @@ func (a *Exec) runOnce(ctx context.Context, r *Run, file string) Result {
 	env := a.environ(e, file)
 	p := process{
 		argv: argv, env: env, directory: a.Directory, stdin: stdin,
-		baseDir: r.Env.BaseDir, tempDir: r.Env.TempDir,
+		baseDir: r.Env.BaseDir, tempDir: r.Env.TempDir, begun: r.begun,
 	}
 	result := p.run(ctx)
 	var secrets []setting.Secret

@@ -40,6 +40,7 @@ type process struct {
 	stdin     []byte // nil is none
 	baseDir   string // what a relative program is relative to
 	tempDir   string
+	begun     func() // called once the command runs
 }
 
 // run makes one attempt.
@@ -67,6 +68,7 @@ func (p *process) run(ctx context.Context) Result {
 	if err := cmd.Start(); err != nil {
 		return p.startError(err)
 	}
+	p.begun()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	select {

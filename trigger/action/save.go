@@ -30,6 +30,7 @@ func (a *Save) Validate() []setting.Problem {
 
 // Run implements Local.
 func (a *Save) Run(ctx context.Context, r *Run) Result {
+	r.begun()
 	if r.Event.Message == nil {
 		return dead(errNoMessage)
 	}

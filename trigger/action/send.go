@@ -30,6 +30,7 @@ func (e *Envelope) run(ctx context.Context, r *Run, w writer) Result {
 
 // deliver makes the mail, and has it sent unless it is none to be sent.
 func (e *Envelope) deliver(ctx context.Context, r *Run, w writer, send func(context.Context, *Run, *outgoing) Result) Result {
+	r.begun()
 	o, err := w(ctx, r)
 	if err != nil {
 		result := unmade(ctx, err)

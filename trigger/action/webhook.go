@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
 	"regexp"
@@ -180,7 +181,8 @@ func (a *Webhook) send(ctx context.Context, r *Run) Result {
 	if result.Err != nil {
 		return result
 	}
-	answer, err := a.client.Do(q.WithContext(ctx))
+	sent := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { r.begun() }}
+	answer, err := a.client.Do(q.WithContext(httptrace.WithClientTrace(ctx, sent)))
 	if err != nil {
 		return retry(fmt.Errorf("%s %s: %w", a.Method, a.host(q.URL), a.plainError(ctx, err)))
 	}
