@@ -235,9 +235,8 @@ func (e *Engine) recover(stateDir string) error {
 
 // takeUp takes a job of the journal to work, if there is anybody to do it.
 func (e *Engine) takeUp(rec *journal.Job) {
-	if rec.Kind == kindHeld { // retried while no daemon ran
-		e.release(rec.Mailbox, releaseFire)
-		e.store.Remove(rec.Seq, nil)
+	if rec.Kind == kindHeld {
+		e.takeUpHeld(rec)
 		return
 	}
 	e.mu.Lock()

@@ -40,6 +40,7 @@ func (c *collector) hold(ctx context.Context, mb *connection.Mailbox, newer, all
 	rec := &journal.Job{
 		Trigger: c.feeds[0].rule.cfg.Name, Connection: c.conn.Name, Mailbox: c.key, Kind: kindHeld,
 		EventID: eventID(c.key, mb.UIDValidity, 0, c.e.now(), 0, kindHeld), UIDValidity: mb.UIDValidity,
+		Extra: map[string]string{extraAsking: reason},
 	}
 	asked, err := c.asked()
 	if err != nil {
@@ -55,7 +56,27 @@ func (c *collector) hold(ctx context.Context, mb *connection.Mailbox, newer, all
 		return nil
 	}
 	c.log.Error(reason)
-	return c.e.inter(c.feeds[0].runner, rec, reason).Wait(ctx)
+	return c.e.ask(c.feeds[0].runner, rec).Wait(ctx)
+}
+
+// ask makes the dead letter that asks what is in a held mailbox. r is nil if the
+// trigger is gone.
+func (e *Engine) ask(r *runner, rec *journal.Job) *journal.Commit {
+	reason := rec.Extra[extraAsking]
+	delete(rec.Extra, extraAsking)
+	return e.inter(r, rec, reason)
+}
+
+// takeUpHeld goes on with a job about a held mailbox: the question that was not put
+// before the last run ended, or the letter that was tried again while no daemon ran,
+// which is the answer.
+func (e *Engine) takeUpHeld(rec *journal.Job) {
+	if _, asking := rec.Extra[extraAsking]; asking {
+		e.ask(e.runnerOf(rec.Trigger), rec)
+		return
+	}
+	e.store.Accept(e.release(rec.Mailbox, releaseFire))
+	e.store.Remove(rec.Seq, nil)
 }
 
 // asked reports whether there is a letter about this mailbox already.
@@ -74,7 +95,7 @@ func (c *collector) asked() (bool, error) {
 
 // decideHeld carries out what a person said about a held mailbox.
 func (e *Engine) decideHeld(l journal.DeadLetter, answer string) error {
-	if err := e.release(l.Job.Mailbox, answer).Wait(e.working); err != nil {
+	if err := e.store.Accept(e.release(l.Job.Mailbox, answer)).Wait(e.working); err != nil {
 		return err
 	}
 	if err := e.store.Discard(l.ID); err != nil {
@@ -89,8 +110,13 @@ func (e *Engine) decideHeld(l journal.DeadLetter, answer string) error {
 	return nil
 }
 
-func (e *Engine) release(box journal.MailboxKey, answer string) *journal.Commit {
-	return e.store.Accept(&journal.Batch{State: map[string][]byte{releaseKey(box): []byte(answer)}})
+// release makes the batch that keeps an answer: none if the mailbox is not held any
+// more, or the answer would be that to a question of some other day.
+func (e *Engine) release(box journal.MailboxKey, answer string) *journal.Batch {
+	if state, _ := e.store.Mailbox(box); state.Held == "" {
+		return &journal.Batch{}
+	}
+	return &journal.Batch{State: map[string][]byte{releaseKey(box): []byte(answer)}}
 }
 
 // released returns what was said about the mailbox since it was held; "" if nothing.

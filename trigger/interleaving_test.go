@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailtrigger/trigger/action"
+	"mailtrigger/trigger/journal"
 )
 
 // Each of these was a way to lose a message, to touch a wrong one, or to let one
@@ -327,6 +328,57 @@ func TestHeldMailboxIsReleased(t *testing.T) {
 				t.Errorf("%d dead letters, %v", len(letters), err)
 			}
 		})
+	}
+}
+
+// A daemon that dies before it has put its question about a held mailbox puts it at the
+// next start. It takes nobody's word for an answer.
+func TestHeldMailboxAsksAfterCrash(t *testing.T) {
+	rec := newRecorder("rec")
+	w := newWorld(t, newTrigger("t", rec))
+	w.start()
+	w.append("one")
+	rec.wait(t, 1)
+	w.quiet()
+	w.stop()
+	w.srv.ResetUIDs(alice, "INBOX")
+	w.append(numbered("imported", holdAbove+1)...)
+
+	store, err := journal.Open(w.dir, journal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := mailboxKey(w.conn, "INBOX")
+	state, _ := store.Mailbox(key)
+	state.Held = "too much looks new"
+	held := &journal.Job{
+		Trigger: "t", Connection: w.conn.Name, Mailbox: key, Kind: kindHeld,
+		EventID: eventID(key, 7, 0, time.Now(), 0, kindHeld), Extra: map[string]string{extraAsking: state.Held},
+	}
+	commit := store.Accept(&journal.Batch{Jobs: []*journal.Job{held}, Mailboxes: []journal.MailboxUpdate{{Mailbox: key, State: state}}})
+	if err := errors.Join(commit.Wait(t.Context()), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	w.start()
+	if l := w.letter(); l.Job.Kind != kindHeld || l.Reason != "too much looks new" {
+		t.Fatalf("dead letter %s: %s", l.Job.Kind, l.Reason)
+	}
+	w.restart()
+	w.quiet()
+	l := w.letter() // one letter only
+	equal(t, "fired", rec.subjects(), []string{"one"})
+
+	// An answer counts for this question, not for one of another day.
+	if err := w.engine.Discard(l.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the mailbox is not held", func() bool {
+		state, _ := w.store.Mailbox(key)
+		return state.Held == ""
+	})
+	if batch := w.engine.release(key, releaseFire); len(batch.State) > 0 {
+		t.Errorf("an answer is kept though nothing asks: %q", batch.State)
 	}
 }
 

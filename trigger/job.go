@@ -222,6 +222,7 @@ const (
 	extraFailed     = "failed"      // its event id
 	extraFailedKind = "failed-kind" // and kind
 	extraAction     = "action"      // its action that failed
+	extraAsking     = "asking"      // the question about a held mailbox that is still to be put
 	extraFlags      = "flags"       // of the message when it was read, with blanks between them
 	extraBacklog    = "backlog"     // it was in the mailbox before the first look: live mail goes first
 )
