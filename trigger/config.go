@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"slices"
 	"time"
 
 	"mailtrigger/codepage"
@@ -41,6 +42,12 @@ type Condition = condition.Condition
 // conditions returns all that the table says of which mail it takes.
 func (c *Config) conditions() condition.Rule {
 	return condition.Rule{Conditions: c.Conditions, Match: c.Match, Expression: c.Expression}
+}
+
+// TellsNobody reports whether the trigger expects mail, and no action of it tells of
+// a silence: the log, the status page and a metric alone do.
+func (c *Config) TellsNobody() bool {
+	return c.Expect.Enabled() && !slices.ContainsFunc(c.Actions, func(a action.Definition) bool { return a.Base().When == action.OnSilence })
 }
 
 // AsksAuthenticated reports whether anything that the trigger asks depends on who

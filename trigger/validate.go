@@ -153,19 +153,12 @@ func alternatives(name string, known []string) string {
 	return ""
 }
 
-// checkSilence refuses expected mail whose absence nobody is told of, and the other way round.
+// checkSilence refuses actions of a silence that never comes.
 func (c *Config) checkSilence(k *checker) {
-	told := false
 	for i, a := range c.Actions {
-		if a.Base().When != action.OnSilence {
-			continue
-		}
-		if told = true; !c.Expect.Enabled() {
+		if a.Base().When == action.OnSilence && !c.Expect.Enabled() {
 			k.add(fmt.Sprintf("action[%d].when", i), `silence needs expect, what mail is expected by when: expect = {by = "06:30"}`)
 		}
-	}
-	if c.Expect.Enabled() && !told {
-		k.add("expect", `no action tells of a silence; give one when = "silence"`)
 	}
 }
 

@@ -138,6 +138,9 @@ func (v *vigil) judge(rule *rule, now time.Time, boxes gate.Mailboxes, late *col
 	var rec *journal.Job
 	if c.Silence != "" {
 		rec = v.r.silence(rule, c, late, now)
+	}
+	told := rec != nil && len(rec.Actions) > 0
+	if told {
 		batch.Jobs = append(batch.Jobs, rec)
 	}
 	commit := e.store.Accept(batch)
@@ -147,6 +150,8 @@ func (v *vigil) judge(rule *rule, now time.Time, boxes gate.Mailboxes, late *col
 	}
 	if rec != nil {
 		v.r.log.Warn("expected mail has not come", "reason", c.Silence, "by", c.Closed, "connection", rec.Connection, "mailbox", rec.Mailbox.Mailbox, "event", rec.EventID)
+	}
+	if told {
 		e.takeNotice(rec, v.r, commit)
 	}
 	return c, nil

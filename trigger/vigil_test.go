@@ -261,3 +261,23 @@ func TestDeadLetterWithoutMessage(t *testing.T) {
 		t.Errorf("event %+v", e)
 	}
 }
+
+// Without actions that tell of it, a silence is in the status all the same.
+func TestSilenceNobodyIsToldOf(t *testing.T) {
+	clock := &wallClock{}
+	cfg := newTrigger("t", newRecorder("came"))
+	cfg.Expect = gate.Expect{Every: setting.Duration(time.Hour)}
+	w := newWorld(t, cfg)
+	w.now = clock.now
+	w.start()
+	w.until("it is watched", func() bool { return w.engine.Watches()[0].Connected })
+	clock.check(w, 62*time.Minute)
+	w.until("it is silent", func() bool {
+		clock.check(w, 0)
+		return w.status("t").Silent == gate.NotArrived
+	})
+	w.quiet()
+	if s := w.status("t"); s.Queue != 0 {
+		t.Errorf("status %+v", s)
+	}
+}

@@ -123,7 +123,6 @@ func TestExampleUncommented(t *testing.T) {
 		"no such file":                  "files that are not there",
 		"has taken the message away":    "move and delete",
 		"give either by or every":       "two ways to expect mail",
-		"no action tells of a silence":  "actions have another when",
 		`unknown trigger "reminder"`:    "a trigger that is not there",
 		"it needs for_each":             "keys of for_each, which is off",
 	}

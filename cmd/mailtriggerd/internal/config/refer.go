@@ -17,6 +17,7 @@ func (l *loader) refer() {
 		l.connections(t)
 		l.others(t)
 		l.trusts(t)
+		l.silences(t)
 	}
 	l.config.Connections = slices.DeleteFunc(l.config.Connections, func(c *connection.Config) bool {
 		if l.incomplete[c] != nil {
@@ -119,6 +120,19 @@ func (l *loader) trusts(t *trigger.Config) {
 		l.config.Warnings = append(l.config.Warnings, Problem{n.file, n.line, n.path, "it asks who is authenticated, and connection." + name +
 			".authserv_id is not set: nobody is; set it to the first word of the Authentication-Results that your server writes into mail"})
 	}
+}
+
+// silences warns where mail is expected and no action tells that it did not come.
+func (l *loader) silences(t *trigger.Config) {
+	if !t.TellsNobody() {
+		return
+	}
+	n := l.nodes[t]
+	if at := n.get("expect"); at != nil {
+		n = at
+	}
+	l.config.Warnings = append(l.config.Warnings, Problem{n.file, n.line, n.path,
+		`no action tells of a silence, only the log, the status page and the metric trigger_silent; give one when = "silence"`})
 }
 
 // senders gives each action that sends mail the smtp table that it names.
