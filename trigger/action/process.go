@@ -24,9 +24,9 @@ var (
 
 // A process is one run of a command, as a careful service manager does it.
 //
-//   - It leads a session and a process group of its own: no terminal, and the whole
-//     group is ended when its time is up.
-//   - Standard input is a file that has no name any more. It is there whole before
+//   - It leads a process group of its own, and has no terminal: the whole group is ended
+//     when its time is up.
+//   - Standard input is a file that has no name. It is there whole before
 //     the command starts: nothing that happens to the daemon can cut it, and a
 //     command that does not read it disturbs nobody.
 //   - Standard output and error are one pipe, read to its end whatever its length; the
