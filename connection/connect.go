@@ -191,7 +191,10 @@ func secretError(name string, source setting.Source, err error) *Error {
 
 // proxy reaches the server through the proxy, if there is one.
 func (c *connector) proxy(ctx context.Context) (string, *Error) {
-	if kind := c.cfg.Proxy.Type; kind == "" || kind == "none" {
+	if c.cfg.Proxy.Direct(c.cfg.hostPort()) {
+		if c.cfg.Proxy.Type == "environment" {
+			return "none: the environment names no proxy for this address", nil
+		}
 		return "none", nil
 	}
 	if err := c.dial(ctx); err != nil {

@@ -111,6 +111,8 @@ func TestRigCheck(t *testing.T) {
 		}, steps: "secrets!", detail: "the password cannot be read", hint: "check the path"},
 		{name: "closed port", unit: "main", change: func(c *connection.Config) { c.Port = 1 },
 			steps: "secrets proxy connect!", detail: "refuses connections", hint: "port"},
+		{name: "closed port, and no proxy for it in the environment", unit: "main", change: func(c *connection.Config) { c.Port, c.Proxy.Type = 1, "environment" },
+			steps: "secrets proxy connect!", detail: "refuses connections", hint: "port"},
 		{name: "unknown name", unit: "main", change: func(c *connection.Config) { c.Address = "no-such-host.invalid" },
 			steps: "secrets proxy connect!", detail: "", hint: ""},
 		{name: "no client certificate", unit: "mtls", steps: "secrets proxy connect tls greeting capabilities login!", within: 5 * time.Second},

@@ -313,7 +313,11 @@ func TestEnvironment(t *testing.T) {
 				t.Setenv(c.env[i], c.env[i+1])
 			}
 			var dialed string
-			d, err := (&Config{Type: "environment"}).Dialer(recorder{&dialed})
+			cfg := &Config{Type: "environment"}
+			if got := cfg.Direct(c.address); got != (c.want == c.address) {
+				t.Errorf("direct: %v", got)
+			}
+			d, err := cfg.Dialer(recorder{&dialed})
 			if err != nil {
 				t.Fatal(err)
 			}

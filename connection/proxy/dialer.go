@@ -71,6 +71,19 @@ func (c *Config) Dialer(forward ContextDialer) (ContextDialer, error) {
 	return d, nil
 }
 
+// Direct reports whether an address, host:port, is reached without a proxy: there is
+// none, or the environment has none for it.
+func (c *Config) Direct(address string) bool {
+	switch c.Type {
+	case "", "none":
+		return true
+	case "environment":
+		_, value := proxyOfEnvironment()
+		return value == "" || bypassed(address)
+	}
+	return false
+}
+
 // dialer dials through one proxy.
 type dialer struct {
 	cfg     Config

@@ -33,7 +33,7 @@ type environment struct{ forward ContextDialer }
 
 // DialContext implements ContextDialer.
 func (e *environment) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	name, value := firstSet("ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy")
+	name, value := proxyOfEnvironment()
 	if value == "" || bypassed(address) {
 		return e.forward.DialContext(ctx, network, address)
 	}
@@ -46,6 +46,10 @@ func (e *environment) DialContext(ctx context.Context, network, address string) 
 		return nil, err
 	}
 	return d.DialContext(ctx, network, address)
+}
+
+func proxyOfEnvironment() (name, value string) {
+	return firstSet("ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy")
 }
 
 func firstSet(names ...string) (name, value string) {
