@@ -29,6 +29,8 @@ type Status struct {
 // A Summary counts everything, whatever was asked for.
 type Summary struct {
 	Connections int `json:"connections"`  // in the config, with those that no trigger uses
+	Used        int `json:"used"`         // of them, those with a watched mailbox
+	Up          int `json:"up"`           // of them, those of which every watched mailbox has a session
 	Mailboxes   int `json:"mailboxes"`    // that triggers watch
 	Watching    int `json:"watching"`     // of them, those with a session
 	Failing     int `json:"failing"`      // of them, those whose last try failed
@@ -186,16 +188,25 @@ func take(s *Source) *snapshot {
 
 func (p *snapshot) takeWatches(watches []connection.Status) {
 	p.summary.Mailboxes = len(watches)
+	up := make(map[string]bool)
 	for i := range watches {
 		w := &watches[i]
 		if w.Connected {
 			p.summary.Watching++
 		}
+		before, used := up[w.Connection]
+		up[w.Connection] = w.Connected && (before || !used)
 		switch troubleOfWatch(w, p.at) {
 		case stuck, severe:
 			p.summary.Failing++
 		case mild:
 			p.summary.Expiring++
+		}
+	}
+	p.summary.Used = len(up)
+	for _, all := range up {
+		if all {
+			p.summary.Up++
 		}
 	}
 	p.watches = troubleFirst(watches, func(w *connection.Status) trouble { return troubleOfWatch(w, p.at) })
@@ -247,6 +258,14 @@ func troubleOfTrigger(t *trigger.TriggerStatus) trouble {
 		return mild
 	}
 	return none
+}
+
+// Summary returns the counts alone, as they are now; zeros before Watch.
+func (m *Metrics) Summary() Summary {
+	if s := m.source.Load(); s != nil {
+		return take(s).summary
+	}
+	return Summary{}
 }
 
 // Status returns what fits the query; the zero Status before Watch.

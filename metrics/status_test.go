@@ -57,7 +57,7 @@ func TestStatus(t *testing.T) {
 	if got, want := watchNames(st), "office sales backup"; got != want { // needs a person, fails, certificate ends soon
 		t.Errorf("watches %s, want %s", got, want)
 	}
-	if want := (Summary{Connections: 3, Mailboxes: 3, Watching: 1, Failing: 2, Expiring: 1, Triggers: 3, Queue: 18, Retrying: 1, DeadLetters: 2}); st.Summary != want {
+	if want := (Summary{Connections: 3, Used: 3, Up: 1, Mailboxes: 3, Watching: 1, Failing: 2, Expiring: 1, Triggers: 3, Queue: 18, Retrying: 1, DeadLetters: 2}); st.Summary != want {
 		t.Errorf("summary %+v, want %+v", st.Summary, want)
 	}
 	office := st.Watches[0]

@@ -167,23 +167,17 @@ func (d *daemon) moving() error {
 
 // summary is one line for systemd's STATUS.
 func (d *daemon) summary() string {
-	watching, all := 0, 0
-	for _, w := range d.engine.Watches() {
-		all++
-		if w.Connected {
-			watching++
-		}
-	}
-	queued, dead := 0, 0
-	for _, t := range d.engine.Triggers() {
-		queued += t.Queue
-		dead += t.DeadLetters
-	}
-	return summaryLine(watching, all, queued, dead)
+	s := d.metrics.Summary()
+	return summaryLine(&s)
 }
 
-func summaryLine(watching, all, queued, dead int) string {
-	return fmt.Sprintf("watching %d of %s; %d queued; %s", watching, count(all, "mailbox", "mailboxes"), queued, count(dead, "dead letter", "dead letters"))
+func summaryLine(s *metrics.Summary) string {
+	dead := "no dead letters"
+	if s.DeadLetters > 0 {
+		dead = count(s.DeadLetters, "dead letter", "dead letters")
+	}
+	return fmt.Sprintf("watching %d of %s (%d of %s); %d queued; %s", s.Up, count(s.Used, "connection", "connections"),
+		s.Watching, count(s.Mailboxes, "mailbox", "mailboxes"), s.Queue, dead)
 }
 
 // emptyDir makes a private directory, without what a killed run left in it.

@@ -174,19 +174,19 @@ func TestNotify(t *testing.T) {
 	if _, _, code := d.call("--status"); code != exitOK {
 		t.Error("READY, and --status does not work yet")
 	}
-	n.until("STATUS=watching 1 of 1 mailbox")
+	n.until("STATUS=watching 1 of 1 connection (1 of 1 mailbox); 0 queued")
 	for range 3 {
 		n.until("WATCHDOG=1")
 	}
 	srv.Stop()
-	n.until("STATUS=watching 0 of 1 mailbox")
+	n.until("STATUS=watching 0 of 1 connection (0 of 1 mailbox)")
 	for range 5 {
 		n.until("WATCHDOG=1") // an outage is no reason for a restart
 	}
 	if err := srv.Start(); err != nil {
 		t.Fatal(err)
 	}
-	n.until("STATUS=watching 1 of 1 mailbox")
+	n.until("STATUS=watching 1 of 1 connection (1 of 1 mailbox); 0 queued")
 
 	deliver(srv, "invoice 1")
 	n.until("1 queued")

@@ -53,8 +53,7 @@ func (c *call) printStatus(st *metrics.Status) {
 		health.Style = term.Bad
 	}
 	fmt.Fprintf(c.stdout, "mailtriggerd %s, health: %s\n", st.Version.Version, out.Paint(health.Style, printable(health.Text)))
-	s := st.Summary
-	fmt.Fprintf(c.stdout, "%s\n", summaryLine(s.Watching, s.Mailboxes, s.Queue, s.DeadLetters))
+	fmt.Fprintln(c.stdout, summaryLine(&st.Summary))
 
 	if len(st.Watches) > 0 {
 		fmt.Fprintln(c.stdout)

@@ -18,7 +18,7 @@ import (
 // to the terminal behind it.
 func TestStatusOfMany(t *testing.T) {
 	const hostile = "no \x1b]0;owned\x07\x1b[2J\r\nfake: ok\u202e"
-	st := &metrics.Status{Health: "ok", Summary: metrics.Summary{Mailboxes: 200, Watching: 199}}
+	st := &metrics.Status{Health: "ok", Summary: metrics.Summary{Connections: 201, Used: 200, Up: 198, Mailboxes: 200, Watching: 199}}
 	st.Watches = append(st.Watches, metrics.WatchStatus{
 		Connection: "broken", Mailbox: "顧客/" + hostile, State: string(connection.StateBackoff), NextRetry: time.Now().Add(90 * time.Second),
 		Stage: "login", Error: hostile, Hint: "ask " + hostile, Insecure: "insecure_skip_verify",
@@ -35,7 +35,7 @@ func TestStatusOfMany(t *testing.T) {
 	plain(t, out.String())
 	aligned(t, strings.ReplaceAll(out.String(), "顧客", "____")) // the test counts characters
 	for want, times := range map[string]int{
-		"watching 199 of 200 mailboxes": 1, "customer-": 199, "  login: no": 1, "  ask no": 1, "  next try in 1m": 1, "  insecure_skip_verify": 1,
+		"watching 198 of 200 connections (199 of 200 mailboxes); ": 1, "customer-": 199, "  login: no": 1, "  ask no": 1, "  next try in 1m": 1, "  insecure_skip_verify": 1,
 		"certificate ends on": 14, "12.3 ms": 199, "orders": 1,
 	} {
 		if got := strings.Count(out.String(), want); got < times || got > times {
