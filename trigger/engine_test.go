@@ -346,6 +346,48 @@ func TestPoisonSuspects(t *testing.T) {
 	}
 }
 
+// With no room on the disk the start does not wait until the crashes are counted; they
+// are counted later, each once.
+func TestPoisonWithoutRoom(t *testing.T) {
+	w := newWorld(t)
+	key := poisonKey(mailboxKey(w.conn, "INBOX"), 1, 7)
+	if err := writeFile(w.dir+"/decoding", slices.Concat(encodeSlot("a file"), encodeSlot(key))); err != nil {
+		t.Fatal(err)
+	}
+	open := func(floor int64) (p *poison) {
+		w.floor = floor
+		opened := make(chan error, 1)
+		go func() {
+			var err error
+			p, err = openPoisonOf(w)
+			opened <- err
+		}()
+		select {
+		case err := <-opened:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("the start waits for room")
+		}
+		return p
+	}
+	p := open(noRoom)
+	if _, ok := p.begin(mailboxKey(w.conn, "INBOX"), 1, 7); !ok || p.count[key] != 1 {
+		t.Errorf("%d crashes, want 1", p.count[key])
+	}
+	w.store.Close() // it dies again while it reads the message
+	p.close()
+	for range 2 {
+		p = open(0)
+		if p.count[key] != 2 {
+			t.Errorf("%d crashes, want 2", p.count[key])
+		}
+		w.store.Close() // they are counted
+		p.close()
+	}
+}
+
 // Three crashes while a message is read make it a dead letter.
 func TestPoisonMessage(t *testing.T) {
 	rec := newRecorder("rec")

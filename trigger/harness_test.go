@@ -84,6 +84,7 @@ type world struct {
 	trace    *Trace
 	prepare  func(*Engine) // called before the engine runs
 	now      func() time.Time
+	floor    int64 // of free disk space; 0: the journal's own
 
 	store  *journal.Journal
 	dialer *connection.Dialer
@@ -116,7 +117,7 @@ func newWorldOn(t *testing.T, o connectiontest.Options, triggers ...*Config) *wo
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	if w.store, err = journal.Open(w.dir, journal.Options{Log: w.log}); err != nil {
+	if w.store, err = journal.Open(w.dir, journal.Options{Log: w.log, FreeFloor: w.floor}); err != nil {
 		w.t.Fatal(err)
 	}
 	if w.dialer, err = connection.NewDialer(connection.DialerOptions{Log: w.log, MaxBackoff: 100 * time.Millisecond}); err != nil {

@@ -3,6 +3,7 @@ package trigger
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -24,8 +25,8 @@ const maxCrashes = 3
 // Each message being read has a slot in a small file, written before and cleared
 // after by one unsynced write each: that survives the death of the process, which
 // is what it is for. At the start the slots still set are counted, in the
-// journal, against their messages. The first slot names the file: what one file
-// says is counted once, also if the daemon dies between counting and emptying it.
+// journal, against their messages, and then cleared. The first slot names the file: what
+// one file says is counted once, also if the daemon dies between counting and clearing.
 type poison struct {
 	mu    sync.Mutex
 	file  *os.File
@@ -69,6 +70,7 @@ func openPoison(path string, store journal.Store, log *slog.Logger) (*poison, er
 	if string(counted[poisonFile]) == name {
 		old = nil
 	}
+	slots := 1 + (len(old)+poisonSlot-1)/poisonSlot
 	for ; len(old) >= 8; old = old[min(len(old), poisonSlot):] {
 		key, ok := decodeSlot(old[:min(len(old), poisonSlot)])
 		if !ok {
@@ -78,20 +80,51 @@ func openPoison(path string, store journal.Store, log *slog.Logger) (*poison, er
 		changed[poisonPrefix+key] = []byte{byte(min(p.count[key], maxCrashes))}
 		log.Warn("the daemon died while it read a message", "message", key, "times", p.count[key])
 	}
-	if len(changed) > 0 {
-		changed[poisonFile] = []byte(name)
-		c := store.Accept(&journal.Batch{State: changed})
-		<-c.Done()
-		if err := c.Err(); err != nil {
-			return nil, fmt.Errorf("count the crashes of the last run: %w", err)
-		}
+	flags := os.O_RDWR | os.O_CREATE
+	if len(changed) == 0 {
+		flags |= os.O_TRUNC
 	}
-	crashpoint.Hit("engine.poison.counted")
-	if p.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+	if p.file, err = os.OpenFile(path, flags, 0o600); err != nil {
 		return nil, fmt.Errorf("open the marks of messages being read: %w", err)
 	}
-	_, _ = p.file.WriteAt(encodeSlot(rand.Text()), 0)
+	if len(changed) == 0 {
+		p.rename()
+		return p, nil
+	}
+	p.next = slots
+	changed[poisonFile] = []byte(name)
+	c := store.Accept(&journal.Batch{State: changed})
+	if err := c.Err(); err != nil { // refused at once
+		return nil, errors.Join(fmt.Errorf("count the crashes of the last run: %w", err), p.close())
+	}
+	go p.counted(c, slots)
 	return p, nil
+}
+
+// counted clears the marks of the last run once the journal has counted them. With
+// the disk full that may be long after the start, which does not wait for it: a death
+// before leaves them to be counted at the next start, with those of this run.
+func (p *poison) counted(c *journal.Commit, slots int) {
+	<-c.Done()
+	if c.Err() != nil {
+		return
+	}
+	crashpoint.Hit("engine.poison.counted")
+	for slot := 1; slot < slots; slot++ {
+		p.clear(slot)
+	}
+	p.rename()
+}
+
+// rename gives the file a name that has not been counted.
+func (p *poison) rename() { _, _ = p.file.WriteAt(encodeSlot(rand.Text()), 0) }
+
+// clear takes a mark away.
+func (p *poison) clear(slot int) {
+	_, _ = p.file.WriteAt(make([]byte, 8), int64(slot)*poisonSlot)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, slot)
 }
 
 // suspects reports whether the daemon died while it read some message that has not
@@ -125,13 +158,11 @@ func (p *poison) begin(box journal.MailboxKey, uidValidity, uid uint32) (end fun
 		p.next++
 	}
 	p.mu.Unlock()
-	at := int64(slot) * poisonSlot
 	// A mark that cannot be written protects nothing, and harms nothing.
-	_, _ = p.file.WriteAt(encodeSlot(key), at)
+	_, _ = p.file.WriteAt(encodeSlot(key), int64(slot)*poisonSlot)
 	return func() {
-		_, _ = p.file.WriteAt(make([]byte, 8), at)
+		p.clear(slot)
 		p.mu.Lock()
-		p.free = append(p.free, slot)
 		delete(p.count, key)
 		p.mu.Unlock()
 		if crashedBefore {

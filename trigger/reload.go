@@ -1,12 +1,15 @@
 package trigger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"mailtrigger/connection"
 	"mailtrigger/trigger/journal"
@@ -67,14 +70,20 @@ func (e *Engine) Reload(o Options) error {
 // disabled and are not so any more.
 func (e *Engine) waitingJobs(next *setup) (waiting []*journal.Job, err error) {
 	called := func(trigger string) bool { return e.setup.disabled[trigger] && !next.disabled[trigger] }
-	if !slices.ContainsFunc(slices.Collect(maps.Keys(e.setup.disabled)), called) {
+	enabled := slices.DeleteFunc(slices.Sorted(maps.Keys(e.setup.disabled)), func(trigger string) bool { return !called(trigger) })
+	if len(enabled) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(e.stopping, takeOver)
+	patience := takeOver
+	if e.store.Health() != nil {
+		patience = time.Second // it may have to wait for room, which nobody makes while this waits
+	}
+	ctx, cancel := context.WithTimeout(e.stopping, patience)
 	defer cancel()
 	jobs, err := e.store.OpenJobs(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the jobs that wait for their trigger: %w", err)
+		return nil, fmt.Errorf("what waits for trigger %s cannot be read while the journal cannot write: %w; mend that and reload again",
+			strings.Join(enabled, ", "), cmp.Or(e.store.Health(), err))
 	}
 	return slices.DeleteFunc(jobs, func(rec *journal.Job) bool { return !called(rec.Trigger) || e.inWork(rec) }), nil
 }

@@ -16,9 +16,12 @@ import (
 
 func writeFile(path string, b []byte) error { return os.WriteFile(path, b, 0o600) }
 
+// noRoom is a floor of free disk space that no disk has.
+const noRoom = 1 << 62
+
 func openPoisonOf(w *world) (*poison, error) {
 	var err error
-	if w.store, err = journal.Open(w.dir, journal.Options{Log: w.log}); err != nil {
+	if w.store, err = journal.Open(w.dir, journal.Options{Log: w.log, FreeFloor: w.floor}); err != nil {
 		return nil, err
 	}
 	return openPoison(w.dir+"/decoding", w.store, w.log)
