@@ -460,9 +460,11 @@ func (r *runner) attempt(s *shift, j *job, i int) attemptEnd {
 		}
 		return attemptStopped
 	}
+	half := result.Outcome != action.Done && (result.Note != j.note(state.Name) || result.Progress != j.progress(state.Name))
 	end := r.record(j, i, result, took)
-	if early {
-		// The next in line may start early again once this one is in the journal.
+	// The next in line may start early again once this one is in the journal, and not before
+	// it is where a failure has done half of its work: that half would be done again.
+	if early || half {
 		if err := j.durable(ctx); err != nil {
 			return attemptStopped
 		}
@@ -537,7 +539,9 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 		r.e.trace.action(j.rec.Trigger, state.Name, kind, "ok", took)
 		log.Info("action done", "seconds", seconds(took), "output", logOutput(result.Output))
 		state.State, state.Saved = journal.Done, result.Saved
-		if j.remember(state.Name, result.Paths, 0, "") {
+		// What only another attempt would want to know need not be forgotten: a result alone
+		// is written at once.
+		if len(result.Paths) > 0 && j.remember(state.Name, result.Paths, 0, "") {
 			j.changed = r.e.store.Update(j.rec)
 			r.releaseWhen(j.changed)
 		} else {

@@ -80,7 +80,8 @@ type trial struct {
 	died    map[int]time.Time
 	alive   *life // nil: the daemon is down
 	process atomic.Pointer[os.Process]
-	seen    []string // the crash points of the first life
+	current atomic.Int64 // the number of the life that was started last
+	seen    []string     // the crash points of the first life
 	arrived map[string]map[uint32]bool
 
 	mu         sync.Mutex
@@ -362,6 +363,7 @@ func (r *trial) stuck(format string, args ...any) {
 
 func (r *trial) start(point string, env ...string) {
 	n := len(r.lives) + 1
+	r.current.Store(int64(n))
 	r.wireLeft.Store(-1)
 	if _, left, ok := strings.Cut(point, onTheWire+":"); ok {
 		var n int64

@@ -211,6 +211,7 @@ func deliveryScenarios() []*scenario {
 			},
 		},
 		fullQueue(),
+		sentMail(),
 		{
 			name: "stop-and-start", triggers: two, options: clearText, expect: wantTwo, orderly: true, ordered: true,
 			wave: func(r *trial) { r.burst("INBOX", "mail", 10) },
