@@ -192,8 +192,18 @@ func TestMailPartial(t *testing.T) {
 		t.Errorf("the other to %v", m.to)
 	}
 	post.answer(nil, nil)
-	if out, err := program(t, "--config", d.path("config.toml"), "--retry", "all").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	// The log says that it becomes a dead letter; it is one once that is in the journal.
+	for end := time.Now().Add(20 * time.Second); ; {
+		out, stderr, code := d.call("--dead-letters")
+		if strings.Contains(out, "another") {
+			break
+		}
+		if code != exitOK || time.Now().After(end) {
+			t.Fatalf("no dead letter: exit code %d, %s%s", code, out, stderr)
+		}
+	}
+	if out, stderr, code := d.call("--retry", "all"); code != exitOK {
+		t.Fatalf("exit code %d: %s%s", code, out, stderr)
 	}
 	d.says(2, 20*time.Second, "action done", "action=mail")
 	if m := post.next(t); !slices.Equal(m.to, []string{"b@example.com"}) || len(post.came) > 0 {
