@@ -269,6 +269,72 @@ func TestSendRefused(t *testing.T) {
 	}
 }
 
+// No text ends a message early: what some server may take for the end of a line is not
+// sent, and a dot at the beginning of one is doubled (RFC 5321, section 4.5.2).
+func TestSmuggling(t *testing.T) {
+	const rest = "MAIL FROM:<evil@example.com>\r\nRCPT TO:<victim@example.com>\r\nDATA\r\nhello\r\n"
+	for _, end := range []string{"\n.\n", "\n.\r\n", "\r.\r\n", "\r.\r", "\r\n.\n", "\r\n.\r", "\n.\r", "\r\r\n.\r\n", "\r\n\r.\r\n", "\x00\n.\n", "\n", "\r"} {
+		for _, tail := range []string{rest, ""} {
+			conn := serve(t, func(p *peer) {
+				p.say("220 hi")
+				p.until("EHLO", nil)
+				p.say("250 me")
+				if line := p.read(); line != "" {
+					t.Errorf("%q: the server was told %q", end, line)
+				}
+			})
+			c := session(t, conn)
+			_, err := c.Send(t.Context(), letter("Subject: x\r\n\r\nhello"+end+tail))
+			var e *Error
+			if !errors.As(err, &e) || !e.Permanent() || !strings.Contains(err.Error(), "CR or LF") {
+				t.Errorf("%q: %v", end, err)
+			}
+			c.Close()
+		}
+	}
+	for _, text := range []string{"hello\r\n.\r\n" + rest, ".\r\n.\r\n\r\n.\r\n", "..\r\n.x\r\n", "hello\r\n\x00.\r\n"} {
+		var got, next string
+		conn := serve(t, func(p *peer) {
+			p.say("220 hi")
+			p.until("DATA", extensions)
+			p.say("354 go on")
+			got = p.body()
+			p.say("250 ok")
+			next = p.read()
+			// Some say nothing to QUIT, and hang up.
+		})
+		c := session(t, conn)
+		if _, err := c.Send(t.Context(), letter(text)); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		c.Quit()
+		var plain strings.Builder
+		for line := range strings.Lines(got) {
+			plain.WriteString(strings.TrimPrefix(line, "."))
+		}
+		if plain.String() != text || next != "QUIT" {
+			t.Errorf("%q arrives as %q, and then %q", text, plain.String(), next)
+		}
+	}
+}
+
+// A server that hangs up as soon as it has taken the message has taken it.
+func TestHangsUpWhenDone(t *testing.T) {
+	conn := serve(t, func(p *peer) {
+		p.say("220 hi")
+		p.until("DATA", extensions)
+		p.say("354 go on")
+		p.body()
+		p.say("250 ok")
+	})
+	c := session(t, conn)
+	r, err := c.Send(t.Context(), letter("x\r\n"))
+	if err != nil || len(r.Accepted) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	c.Quit()
+}
+
 // A server may refuse a message in its midst: what it says then is its verdict.
 func TestRefusedInTheMidst(t *testing.T) {
 	for _, test := range []struct {

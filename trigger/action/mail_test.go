@@ -487,6 +487,38 @@ func TestLoops(t *testing.T) {
 	}
 }
 
+// Two that answer each other have done so once.
+func TestTwoThatAnswer(t *testing.T) {
+	one, other := sender(t, &Reply{Envelope: Envelope{SMTP: "out", From: "one@example.com", Body: "Thanks."}}), sender(t, &Reply{Envelope: Envelope{SMTP: "out", From: "other@example.com", Body: "No, thank you."}})
+	r, post := posted(t, mail("From: other@example.com", "Subject: x", "", "hello"))
+	wantDone(t, one.Run(t.Context(), r))
+	first := post.last(t)
+	r, post = posted(t, func(e *event.Event) { e.Trigger, e.Raw, e.Message = "theirs", first.raw, first.Message })
+	wantDone(t, other.Run(t.Context(), r))
+	if len(post.sent) > 0 {
+		t.Errorf("an answer was answered:\n%s", post.sent[0].raw)
+	}
+}
+
+// Who answers a stranger is told by the address as the stranger wrote it, quotes and all.
+func TestReplyToUnusual(t *testing.T) {
+	for replyTo, want := range map[string]string{
+		`"a b, c"@x.example`:               `["a b, c"@x.example]`,
+		`Group: a@x.example, b@x.example;`: `[a@x.example b@x.example]`,
+		`a@b\u00fccher.example`:            `[a@xn--bcher-kva.example]`,
+		`undisclosed-recipients:;`:         `[from@x.example]`,
+		`1@x, 2@x, 3@x, 4@x, 5@x`:          `[1@x 2@x 3@x]`,
+		`<v@x.example, w@x.example>`:       `["v@x.example,w"@x.example]`,
+	} {
+		a := sender(t, &Reply{Envelope: Envelope{SMTP: "out", Body: "Thanks."}})
+		r, post := posted(t, mail("From: from@x.example", "Reply-To: "+strings.ReplaceAll(replyTo, `\u00fc`, "ü"), "", "hello"))
+		wantDone(t, a.Run(t.Context(), r))
+		if got := fmt.Sprint(post.last(t).to); got != want {
+			t.Errorf("%s: answered to %s; want %s", replyTo, got, want)
+		}
+	}
+}
+
 func TestMailProblems(t *testing.T) {
 	silent := func(d Definition) Definition { d.Base().When = OnSilence; return d }
 	for _, test := range []struct {
