@@ -32,23 +32,43 @@ func tuneMemory() {
 // only when as much has been allocated as is in use, or after two minutes, and then
 // keeps the room: a daemon that mostly waits would stay twice as large as it needs to be.
 func giveBackMemory(ctx context.Context) {
-	samples := []metrics.Sample{
-		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
-	}
 	ticker := time.NewTicker(memoryLook)
 	defer ticker.Stop()
-	for last := uint64(0); ; {
+	for last := readHeap(); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		metrics.Read(samples)
-		allocated, live, objects, free := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()
-		busy := allocated-last > memoryBusy
-		last = allocated
-		if idle := objects - min(live, objects) + free; !busy && idle > max(memorySlack, live/10) {
+		now := readHeap()
+		if now.idle(last) {
 			debug.FreeOSMemory()
 		}
+		last = now
 	}
+}
+
+// A heap is what the runtime says of it, in bytes.
+type heap struct {
+	allocated uint64 // since the start
+	live      uint64 // when it was last collected
+	objects   uint64 // live, or not yet collected
+	free      uint64 // kept for objects to come
+}
+
+func readHeap() heap {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(samples)
+	return heap{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64(), samples[3].Value.Uint64()}
+}
+
+// idle reports whether no burst goes on since the last look, and enough lies idle to be
+// worth a collection.
+func (h heap) idle(last heap) bool {
+	if h.allocated-last.allocated > memoryBusy {
+		return false
+	}
+	return h.objects-min(h.live, h.objects)+h.free > max(memorySlack, h.live/10)
 }
