@@ -3,7 +3,7 @@
 //
 //	go run ./connection/connectiontest/scale
 //
-// takes some 15 minutes on two cores. Parts of it, by name, take less:
+// takes 15 to 20 minutes on two idle cores. Parts of it, by name, take less:
 //
 //	go run ./connection/connectiontest/scale action backlog
 //
