@@ -180,6 +180,7 @@ func (st *station) look(ctx context.Context, w *Watch, wake wire.Wake, first boo
 	}
 	if s.selected != mb || wake.Reason == wire.Rechecked && !mb.adopt(wake.Seen) {
 		if err := mb.Refresh(ctx); err != nil {
+			st.misses(ctx, w, mb, err)
 			return err
 		}
 	}
@@ -187,6 +188,27 @@ func (st *station) look(ctx context.Context, w *Watch, wake wire.Wake, first boo
 		st.began(w)
 	}
 	return w.look(ctx, mb, wake)
+}
+
+// misses notes that a mailbox is not there, if that is why it cannot be selected. Not
+// every server says so with a code (RFC 5530): LIST tells.
+func (st *station) misses(ctx context.Context, w *Watch, mb *Mailbox, why error) {
+	var e *Error
+	g := st.group
+	g.mu.Lock()
+	known := w.missed || w.last.connects > 0
+	g.mu.Unlock()
+	if known || !errors.As(why, &e) || !e.Refused {
+		return
+	}
+	if e.Code != "NONEXISTENT" {
+		if found, err := mb.ListMailboxes(ctx, w.mailbox); err != nil || len(found) > 0 {
+			return
+		}
+	}
+	g.mu.Lock()
+	w.missed = true
+	g.mu.Unlock()
 }
 
 // began notes that a watch is in a new session.

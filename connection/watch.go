@@ -59,6 +59,7 @@ type Watch struct {
 	looking bool
 	force   context.CancelCauseFunc // ends the look that runs
 	closing bool                    // Close was called: let nothing new begin
+	missed  bool                    // it was looked for and was not there
 	fault   *fault                  // why this mailbox, and it alone, cannot be looked at; nil: nothing
 	last    lastSession
 }
@@ -94,6 +95,7 @@ type Status struct {
 	NextRetry  time.Time     // in backoff: when it tries again
 	LastError  *Error        // why the mailbox is not watched; nil while it is
 	Connects   int           // how often it has been in a new session
+	Missed     bool          // the mailbox was looked for once, and the server said that there is none
 }
 
 // Watch begins to watch a mailbox and returns at once. Close it in the end. The
@@ -150,7 +152,7 @@ func (w *Watch) Status() Status {
 	s := Status{
 		Connection: w.group.cfg.Name, Mailbox: w.mailbox, State: w.state, Since: w.since,
 		Connected: w.mb != nil && w.fault == nil && (w.state == StateLooking || w.state == StateParked),
-		Mode:      w.last.mode, TLS: w.last.tls, Connects: w.last.connects,
+		Mode:      w.last.mode, TLS: w.last.tls, Connects: w.last.connects, Missed: w.missed,
 	}
 	st := w.st
 	if st == nil {

@@ -24,11 +24,18 @@ func (c *collector) load(ctx context.Context, mb *connection.Mailbox) error {
 			return err
 		}
 		state = journal.MailboxState{UIDValidity: mb.UIDValidity, UIDNext: mb.UIDNext, Horizon: horizon}
-		err = c.commit(ctx, &journal.Batch{
+		batch := &journal.Batch{
 			Mailboxes: []journal.MailboxUpdate{{Mailbox: c.key, State: state}},
 			Seen:      []journal.SeenUpdate{{Mailbox: c.key, Seen: seen}},
-		})
-		if err != nil {
+		}
+		if w := c.watch.Load(); w != nil && w.Status().Missed { // it has appeared since: all its mail is new
+			for _, f := range c.feeds {
+				f.cursor = journal.Cursor{UIDValidity: mb.UIDValidity}
+				batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
+			}
+			c.log.Info("the mailbox has appeared; watching from its first message on")
+		}
+		if err := c.commit(ctx, batch); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"mailtrigger/connection"
 )
 
 func TestMatchMailbox(t *testing.T) {
@@ -89,6 +91,42 @@ func TestPatternsAndSpecialUse(t *testing.T) {
 	got := rec.subjects()
 	slices.Sort(got)
 	equal(t, "fired", got, []string{"four", "one", "three", "two"})
+}
+
+// A mailbox that the file names, too, starts at its first message if it was not there
+// when it was looked for.
+func TestNamedMailboxAppears(t *testing.T) {
+	for _, mailboxes := range [][]string{{"Orders"}, {"INBOX", "Orders"}} {
+		rec := newRecorder("rec")
+		cfg := newTrigger("t", rec)
+		cfg.Mailboxes = mailboxes
+		w := newWorld(t, cfg)
+		appeared := make(chan struct{})
+		w.prepare = func(e *Engine) {
+			go func() {
+				defer close(appeared)
+				missed := func(s connection.Status) bool { return s.Mailbox == "Orders" && s.Missed }
+				for !slices.ContainsFunc(e.Watches(), missed) {
+					if t.Context().Err() != nil {
+						return
+					}
+					time.Sleep(time.Millisecond)
+				}
+				w.srv.CreateMailbox(alice, "Orders")
+				w.appendTo("Orders", "first")
+				e.Reconnect("test")
+			}()
+		}
+		w.start()
+		<-appeared
+		rec.wait(t, 1)
+		w.prepare = nil
+		w.restart()
+		w.appendTo("Orders", "second")
+		rec.wait(t, 1)
+		w.quiet()
+		equal(t, "fired", rec.subjects(), []string{"first", "second"})
+	}
 }
 
 func TestStartUnseenAndSince(t *testing.T) {
