@@ -24,7 +24,7 @@ type arrivals struct {
 
 type arrival struct {
 	watch *connection.Watch
-	found chan time.Time
+	found chan struct{}
 	ready chan bool // it was looked at for the first time
 }
 
@@ -65,7 +65,7 @@ func watchRig(t *testing.T, unit, user, password string, names []string, change 
 }
 
 func (a *arrivals) watch(name string) {
-	r := &arrival{found: make(chan time.Time, 100), ready: make(chan bool)}
+	r := &arrival{found: make(chan struct{}, 100), ready: make(chan bool)}
 	a.list[name] = r
 	var last, validity uint32
 	r.watch = a.d.Watch(a.cfg, name, func(ctx context.Context, mb *connection.Mailbox, _ wire.Wake) error {
@@ -78,7 +78,7 @@ func (a *arrivals) watch(name string) {
 		}
 		for _, i := range infos {
 			if last = i.UID; validity != 0 {
-				r.found <- time.Now()
+				r.found <- struct{}{}
 			}
 		}
 		if validity == 0 {
@@ -90,21 +90,22 @@ func (a *arrivals) watch(name string) {
 	a.t.Cleanup(func() { r.watch.Close(context.Background()) })
 }
 
+// toldWithin is less than any poll_interval and recheck_interval of these tests that is
+// not set low on purpose: what is found by then was told of. It is far more than it
+// takes, for a busy machine.
+const toldWithin = 30 * time.Second
+
 // deliver delivers a message as a mail server does, and waits until it is found.
-func (a *arrivals) deliver(name string, within time.Duration) {
+func (a *arrivals) deliver(name string) {
 	a.t.Helper()
 	via := "append" // at Cyrus there is no other
 	if a.unit == "main" {
 		via = "lda"
 	}
 	rigtest.Run(a.t, "deliver", "-i", a.unit, "-u", a.user, "-m", name, "-v", via)
-	delivered := time.Now()
 	select {
-	case at := <-a.list[name].found:
-		if took := at.Sub(delivered); took > within {
-			a.t.Errorf("%s: found after %s", name, took)
-		}
-	case <-time.After(patience + within):
+	case <-a.list[name].found:
+	case <-time.After(toldWithin):
 		a.t.Fatalf("%s: not found", name)
 	}
 }
@@ -123,7 +124,7 @@ func TestRigNotify(t *testing.T) {
 	a := watchRig(t, "main", "u7", "pw", names, nil)
 	for range 2 {
 		for _, name := range names {
-			a.deliver(name, 3*time.Second)
+			a.deliver(name)
 		}
 	}
 	a.onceEach()
@@ -133,9 +134,9 @@ func TestRigNotify(t *testing.T) {
 	// One that goes takes nobody along; when it is back with new UIDs, it is watched.
 	rigtest.Run(t, "doveadm", "main", "mailbox", "delete", "-u", "u7", "Box 03")
 	waitState(t, a.list["Box 03"].watch, connection.StateBackoff)
-	a.deliver("Box 04", 3*time.Second)
+	a.deliver("Box 04")
 	rigtest.Run(t, "doveadm", "main", "mailbox", "create", "-u", "u7", "Box 03")
-	a.deliver("Box 03", 15*time.Second)
+	a.deliver("Box 03")
 	if s := a.list["INBOX"].watch.Status(); s.Connects != 1 {
 		t.Errorf("%d connects", s.Connects)
 	}
@@ -147,7 +148,7 @@ func TestRigNotifyOfAll(t *testing.T) {
 	names := numberedNames(120)
 	a := watchRig(t, "main", "u8", "pw", names, nil)
 	for _, name := range []string{names[0], names[50], names[119]} {
-		a.deliver(name, 3*time.Second)
+		a.deliver(name)
 	}
 	if s := a.list[names[3]].watch.Status(); s.Mode != "notify" || s.Connects != 1 {
 		t.Errorf("%+v", s)
@@ -161,7 +162,7 @@ func TestRigNotifyGoesDeaf(t *testing.T) {
 	names := numberedNames(95)
 	a := watchRig(t, "main", "u9", "pw", names, func(c *connection.Config) { c.Session.PollInterval = setting.Duration(time.Second) })
 	for i := range 15 {
-		a.deliver(names[i*6], 4*time.Second)
+		a.deliver(names[i*6])
 	}
 	a.onceEach()
 }
@@ -177,7 +178,7 @@ func TestRigNoNotify(t *testing.T) {
 			})
 			var modes []string
 			for _, name := range names {
-				a.deliver(name, 5*time.Second)
+				a.deliver(name)
 				modes = append(modes, a.list[name].watch.Status().Mode)
 			}
 			want := "idle poll poll poll"
