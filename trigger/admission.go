@@ -78,7 +78,7 @@ func (a *admission) pass(j *job, found *finding) passage {
 		if k.gates.Dedupe > 0 {
 			if m.ID = dedupeID(j.msg, j.raw); m.ID != 0 {
 				// Whichever copy comes first after a crash goes on with what was started.
-				j.startKey = startKey(journal.MailboxKey{}, m.ID, k.trigger)
+				j.startKey = a.e.startKey(journal.MailboxKey{}, m.ID, k.trigger)
 			}
 		}
 		m.Started = a.e.begun.started(j.startKey)

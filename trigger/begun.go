@@ -75,6 +75,17 @@ func startKey(box journal.MailboxKey, hash uint64, trigger string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// startKey is the key under which an action may have been started in an earlier run:
+// the trigger may have had another name then.
+func (e *Engine) startKey(box journal.MailboxKey, hash uint64, trigger string) string {
+	if before := e.before[trigger]; before != "" {
+		if key := startKey(box, hash, before); e.begun.started(key) {
+			return key
+		}
+	}
+	return startKey(box, hash, trigger)
+}
+
 // begin notes that an action of an event is being started. It returns what is to
 // be called once the event's job is in the journal.
 func (s *begun) begin(key, id string) (end func()) {

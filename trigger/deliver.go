@@ -299,7 +299,7 @@ func (c *collector) decide(a *admission, f *feed, info connection.Info, m *mail,
 		MessageID: v.msg.MessageID, Subject: cut(v.msg.Subject, 200), From: firstAddress(v.msg.From), IdentityHash: m.hash,
 		Accepted: c.e.now(), Match: v.groups,
 	}
-	j := &job{rec: rec, runner: f.runner, rule: r, raw: m.raw, msg: v.msg, startKey: startKey(c.key, m.hash, r.cfg.Name)}
+	j := &job{rec: rec, runner: f.runner, rule: r, raw: m.raw, msg: v.msg, startKey: c.e.startKey(c.key, m.hash, r.cfg.Name)}
 	j.setFlags(m.info.Flags)
 	if v.problem != "" {
 		j.setExtra(unread, v.problem)

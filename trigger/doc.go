@@ -23,6 +23,9 @@
 // takes over a changed definition (shift), and a collector changed triggers (feed),
 // only where something has changed. New goes the same way, from an empty setup.
 //
+// A trigger is known by its name in the file; renamed says when another name is the
+// same trigger.
+//
 // Beside it: directory finds mailboxes by patterns, resync finds known messages
 // again when a server changes its UIDs, hold asks a person where that is not
 // believable, poison keeps a message that takes the process down from doing so for

@@ -69,10 +69,12 @@ type Engine struct {
 	own     *own
 	begun   *begun
 	keepers *keepers
+	before  map[string]string // names that triggers had in earlier runs, by those of now
 
-	reloading   sync.Mutex   // held by Reload and stop; guards directories
-	directories []*directory // one a connection with patterns
-	started     atomic.Bool  // Run has begun
+	reloading   sync.Mutex        // held by Reload and stop; guards directories and kept
+	directories []*directory      // one a connection with patterns
+	kept        map[string]string // names that are gone from the file and go on, by those in it
+	started     atomic.Bool       // Run has begun
 
 	mu         sync.Mutex // guards what follows
 	setup      *setup
@@ -115,6 +117,9 @@ func New(o Options) (*Engine, error) {
 	e.memory = semaphore.NewWeighted(maxUndecided)
 	e.letters.count = make(map[messageKey]int)
 	var err error
+	if e.before, err = adoptRenamed(e.store, o.Triggers, e.log); err != nil {
+		return nil, err
+	}
 	if e.poison, err = openPoison(filepath.Join(o.StateDir, "decoding"), e.store, e.log); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,11 @@ func (e *Engine) Reload(o Options) error {
 	if e.stopping.Err() != nil {
 		return ErrStopping
 	}
+	triggers, definitions, err := e.keepNames(o.Triggers)
+	if err != nil {
+		return err
+	}
+	o.Triggers = triggers
 	next, err := newSetup(&o, e.setup)
 	if err != nil {
 		return err
@@ -53,6 +58,9 @@ func (e *Engine) Reload(o Options) error {
 		if before.connections[conn.Name] != conn {
 			e.watcher.Forgive(conn) // the login may be what has changed
 		}
+	}
+	if state := definitions.state(); len(state) > 0 {
+		e.store.Accept(&journal.Batch{State: state})
 	}
 	e.keepers.follow(keepers, e.now())
 	e.use(next, waiting)

@@ -60,8 +60,15 @@ func TestReload(t *testing.T) {
 	d.write("config.toml", configOf(strings.ReplaceAll(recordTrigger(`"office"`), "trigger.record", "trigger.renamed")))
 	d.signal(syscall.SIGHUP)
 	d.says(3, 20*time.Second, "the configuration was reloaded")
-	d.says(1, 20*time.Second, "watching from now on", "renamed")
+	d.says(1, 20*time.Second, "it goes on under the old one", "then=renamed")
 	srv.Append("alice", "INBOX", []byte("Subject: last\r\n\r\ntext\r\n"), nil, time.Now())
+	d.says(burst+2, 20*time.Second, "action done", "trigger=record")
+	if code := d.terminate(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	srv.Append("alice", "INBOX", []byte("Subject: while it was down\r\n\r\ntext\r\n"), nil, time.Now())
+	d.start()
+	d.says(1, 20*time.Second, "it goes on where it was", "trigger=renamed before=record")
 	d.says(1, 20*time.Second, "action done", "trigger=renamed")
 	if code := d.terminate(); code != exitOK {
 		t.Errorf("exit code %d", code)
@@ -72,8 +79,8 @@ func TestReload(t *testing.T) {
 			begun++
 		}
 	}
-	if begun != burst+2 {
-		t.Errorf("%d runs for %d messages", begun, burst+2)
+	if begun != burst+3 {
+		t.Errorf("%d runs for %d messages", begun, burst+3)
 	}
 }
 

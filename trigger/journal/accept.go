@@ -171,6 +171,9 @@ func checkBatch(b *Batch) ([]bodyRef, error) {
 	if err := checkClaims(b.Claims); err != nil {
 		return nil, err
 	}
+	if err := checkRenames(b.Renames); err != nil {
+		return nil, err
+	}
 	for _, c := range b.Cursors {
 		if len(c.Trigger) > MaxStateKey {
 			return nil, fmt.Errorf("a trigger's name of %d bytes", len(c.Trigger))
@@ -213,9 +216,12 @@ func (j *Journal) plan(b *Batch, refs []bodyRef) (*op, error) {
 	if j.pending+o.size > MaxPending && o.size > 0 && j.pending > 0 {
 		return nil, fmt.Errorf("%w: %d MiB wait for it", ErrBusy, j.pending>>20)
 	}
+	if err := j.planRenames(o, b.Renames); err != nil {
+		return nil, err
+	}
 	// From here on nothing fails.
 	lifecycle := len(b.Updates) + len(b.Removes) + len(b.Buries)
-	o.grows = lifecycle == 0 || len(b.Jobs)+len(b.Mailboxes)+len(b.Cursors)+len(b.Seen)+len(b.Claims)+len(b.State) > 0
+	o.grows = lifecycle == 0 || len(b.Jobs)+len(b.Mailboxes)+len(b.Renames)+len(b.Cursors)+len(b.Seen)+len(b.Claims)+len(b.State) > 0
 	o.lazy = len(b.Removes) > 0 && len(b.Removes) == lifecycle && len(b.Jobs) == 0
 	for _, u := range b.Mailboxes {
 		j.setMailbox(o, u)
@@ -331,6 +337,7 @@ func (e *entry) merge(job *Job) (*Job, error) {
 		return nil, fmt.Errorf("job %d: the names and the order of its actions cannot change", job.Seq)
 	}
 	c := *job
+	c.Trigger = e.trigger // it may have got another name since
 	c.Actions = slices.Clone(job.Actions)
 	for i, r := range e.finals {
 		if a := &c.Actions[i]; r.State.final() {

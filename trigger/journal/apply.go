@@ -26,6 +26,7 @@ type op struct {
 	puts    []put
 	chunks  []chunkWrite
 	state   map[string][]byte
+	renames []Rename
 	result  *loggedResult
 	endings []ending
 	unlink  []uint64 // spool files to remove once it is durable
@@ -97,6 +98,11 @@ func (o *op) apply(tx *bolt.Tx) error {
 	}
 	for k, v := range o.state {
 		if err := setState(tx, k, v); err != nil {
+			return err
+		}
+	}
+	for i := range o.renames {
+		if err := o.renames[i].apply(tx); err != nil {
 			return err
 		}
 	}

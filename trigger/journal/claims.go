@@ -19,9 +19,17 @@ func claimList(trigger string) []byte { return append([]byte(trigger), 0) }
 
 func checkClaims(updates []ClaimUpdate) error {
 	for _, u := range updates {
-		if u.Trigger == "" || len(u.Trigger) > MaxStateKey || strings.Contains(u.Trigger, "\x00") {
-			return fmt.Errorf("claims of a trigger whose name has %d bytes", len(u.Trigger))
+		if err := checkName(u.Trigger); err != nil {
+			return fmt.Errorf("claims: %w", err)
 		}
+	}
+	return nil
+}
+
+// checkName checks a trigger's name where it is to be the beginning of keys.
+func checkName(trigger string) error {
+	if trigger == "" || len(trigger) > MaxStateKey || strings.Contains(trigger, "\x00") {
+		return fmt.Errorf("a trigger whose name has %d bytes", len(trigger))
 	}
 	return nil
 }

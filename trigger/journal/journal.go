@@ -196,6 +196,7 @@ func (j *Journal) OpenJobs(ctx context.Context) ([]*Job, error) {
 		if e == nil {
 			continue
 		}
+		job.Trigger = e.trigger
 		for i, r := range e.finals {
 			if a := &job.Actions[i]; r.State.final() {
 				a.State, a.Saved = r.State, r.Saved

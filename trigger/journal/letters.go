@@ -32,7 +32,8 @@ func (j *Journal) DeadLetters() ([]DeadLetter, error) {
 	defer j.mu.Unlock()
 	kept := list[:0]
 	for _, d := range list {
-		if j.dead[d.Job.Seq] != nil { // else it is being taken away
+		if e := j.dead[d.Job.Seq]; e != nil { // else it is being taken away
+			d.Job.Trigger = e.trigger
 			kept = append(kept, d)
 		}
 	}
@@ -81,6 +82,7 @@ func (j *Journal) unbury(seq uint64, job *Job) (*Commit, error) {
 		return nil, fmt.Errorf("%w: %s", ErrNoLetter, letterID(seq))
 	}
 	o := &op{commit: newCommit()}
+	job.Trigger = d.trigger
 	if err := o.putJob(j.next, job, d.body); err != nil {
 		return nil, err
 	}

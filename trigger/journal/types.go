@@ -145,6 +145,7 @@ type Result struct {
 // A Batch is what one transaction changes. Its parts are applied in the order of
 // the fields. The zero Batch changes nothing.
 type Batch struct {
+	Renames   []Rename
 	Mailboxes []MailboxUpdate
 	Cursors   []CursorUpdate
 	Seen      []SeenUpdate
