@@ -78,7 +78,7 @@
 //
 // # Memory
 //
-// Ten thousand parked sessions take some 15 KiB each, of the whole daemon, and no more
+// Ten thousand parked sessions take some 14 KiB each, of the whole daemon, and little more
 // after each has read a large mail. What that took, by size:
 //
 //   - Connects and looks are admitted a few hundred at a time (admission.go). Thousands of
