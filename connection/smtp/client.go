@@ -79,6 +79,8 @@ func (c *Client) Greet(ctx context.Context) (text string, err error) {
 // Hello says EHLO (or HELO) and learns what the server can do.
 func (c *Client) Hello(ctx context.Context) error {
 	return c.during(ctx, func() error {
+		c.line.keywords = &keywords{}
+		defer func() { c.line.keywords = nil }()
 		if err := c.smtp.Hello(LocalName(c.conn)); err != nil {
 			return replyError("EHLO", err)
 		}

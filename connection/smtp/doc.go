@@ -18,6 +18,7 @@
 //     reply and for each piece that is written, whatever go-smtp asks for.
 //   - A reply may have lines without end, which it gathers. A line counts what a server
 //     says between two commands.
+//   - It knows extensions in capitals only, and their parameters after a space.
 //   - It upgrades to TLS inside of its client and shakes hands within the next command:
 //     what was said in the clear before the handshake is dropped without a word, and
 //     errors of the handshake come as errors of EHLO. StartTLS (starttls.go) does it

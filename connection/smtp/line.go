@@ -27,6 +27,8 @@ type line struct {
 	wait time.Duration // for a reply, and for each piece that is written
 	by   time.Time     // when the reply must have come
 	said int           // bytes of it
+
+	keywords *keywords // not nil while the reply to EHLO is read
 }
 
 func newLine(c net.Conn, head string, wait time.Duration) *line {
@@ -47,6 +49,9 @@ func (l *line) Read(p []byte) (int, error) {
 	}
 	n, err := l.Conn.Read(p[:min(len(p), left)])
 	l.said += n
+	if l.keywords != nil {
+		l.keywords.normalize(p[:n])
+	}
 	return n, err
 }
 
@@ -66,6 +71,31 @@ func (l *line) Write(p []byte) (written int, err error) {
 	}
 	l.said, l.by = 0, time.Now().Add(l.wait)
 	return written, nil
+}
+
+// keywords makes the keywords in the lines of a good reply to EHLO such as go-smtp knows
+// them: in capitals (they may be in any case: RFC 5321, section 2.4), and with a space after
+// them (servers older than RFC 4954 say AUTH=LOGIN).
+type keywords struct {
+	column int // in the line
+	over   bool
+}
+
+func (k *keywords) normalize(p []byte) {
+	for i, c := range p {
+		switch {
+		case c == '\n':
+			k.column, k.over = 0, false
+			continue
+		case k.column == 0 && c != '2', k.column > 3 && c == ' ':
+			k.over = true
+		case k.column > 3 && !k.over && c == '=':
+			p[i], k.over = ' ', true
+		case k.column > 3 && !k.over && 'a' <= c && c <= 'z':
+			p[i] = c - 'a' + 'A'
+		}
+		k.column++
+	}
 }
 
 // SetDeadline, SetReadDeadline and SetWriteDeadline do nothing: go-smtp's are not kept.

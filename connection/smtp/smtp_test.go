@@ -318,6 +318,34 @@ func TestSmuggling(t *testing.T) {
 	}
 }
 
+// Keywords are the same in any case, and AUTH= is what old servers say.
+func TestKeywords(t *testing.T) {
+	for _, test := range []struct{ reply, want string }{
+		{"250-me.example\r\n250-8bitmime\r\n250-size 1000\r\n250 auth plain Login", "8BITMIME SIZE 1000 AUTH=PLAIN AUTH=LOGIN"},
+		{"250-me\r\n250-AUTH=LOGIN PLAIN\r\n250 Starttls", "STARTTLS AUTH=LOGIN AUTH=PLAIN"},
+		{"250-me\r\n250-AUTH LOGIN\r\n250-AUTH=LOGIN\r\n250-X-a=b c=d\r\n250 SmtpUtf8", "SMTPUTF8 AUTH=LOGIN"},
+	} {
+		conn := serve(t, func(p *peer) {
+			p.say("220 hi")
+			p.read()
+			for _, b := range []byte(test.reply + "\r\n") { // in pieces
+				_, _ = p.Write([]byte{b})
+			}
+		})
+		if got := session(t, conn).Extensions(); got != test.want {
+			t.Errorf("%q: %s; want %s", test.reply, got, test.want)
+		}
+	}
+	conn := serve(t, func(p *peer) { p.say("220 hi"); p.read(); p.say("550 go away") })
+	c := NewClient(conn, Options{Wait: wait})
+	if _, err := c.Greet(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Hello(t.Context()); err == nil || !strings.Contains(err.Error(), "550 go away") {
+		t.Errorf("err %v", err)
+	}
+}
+
 // A server that hangs up as soon as it has taken the message has taken it.
 func TestHangsUpWhenDone(t *testing.T) {
 	conn := serve(t, func(p *peer) {
