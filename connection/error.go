@@ -45,6 +45,7 @@ type Error struct {
 	AuthRequired bool
 
 	refused bool   // the server looked at the credentials and said no
+	crowded bool   // the server says that the account has too many connections
 	pin     string // the pin of the certificate that was refused
 }
 
@@ -142,7 +143,7 @@ func serverError(stage, kind, code, text string) *Error {
 		e.Text = "the server lost its mailbox store for a while: " + said
 	case word == "LIMIT" || strings.Contains(lower, "too many simultaneous connections") || strings.Contains(lower, "too many connections"):
 		e.Hint = "too many connections to this account: lower max_connections, or close other mail programs"
-		e.Retry = max(e.Retry, limitBackoff)
+		e.Retry, e.crowded = max(e.Retry, limitBackoff), true
 	case word == "UNAVAILABLE" || word == "INUSE" || word == "SERVERBUG":
 		e.Hint = "the server has a problem of its own; it is tried again"
 		e.Retry = max(e.Retry, unavailableBackoff)

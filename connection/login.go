@@ -105,7 +105,7 @@ func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
 	e := explainAuth(c.shared.auth.Failed(login, cause))
 	if r != nil {
 		said := serverError(StageLogin, r.kind, r.code, r.text)
-		e.Code, e.Retry = said.Code, said.Retry
+		e.Code, e.Retry, e.crowded = said.Code, said.Retry, said.crowded
 		if e.Hint == "" {
 			e.Hint = said.Hint
 		}

@@ -112,10 +112,10 @@ func (st *station) visit(w *Watch) bool {
 	w.due, w.news, w.looking = false, false, true
 	ctx, force := context.WithCancelCause(st.ctx)
 	w.force = force
-	first := w.mb == nil
-	if first {
-		w.mb = &Mailbox{Name: w.mailbox, s: s}
+	if w.mb == nil {
+		w.mb, w.begun = &Mailbox{Name: w.mailbox, s: s}, false
 	}
+	first := !w.begun
 	mb := w.mb
 	started := time.Now()
 	mb.waiting = func() bool { return time.Since(started) >= lookSlice && st.othersWait(w) }
@@ -152,6 +152,8 @@ func (st *station) visit(w *Watch) bool {
 		case st.others(w):
 			st.excuse(w, err)
 			err = nil
+		default:
+			err = st.mildest(err)
 		}
 	}
 	g.mu.Unlock()
@@ -217,8 +219,9 @@ func (st *station) began(w *Watch) {
 	g.mu.Lock()
 	w.last.tls, w.last.mode = st.session.tls, st.mode()
 	w.last.connects++
+	w.begun = true
 	level := st.level()
-	if len(st.watches) > 1 && w.last.connects > 1 { // one line for all of them was written
+	if len(st.watches) > 1 && w.last.connects > 1 && w.fault == nil { // one line for all of them was written
 		level = slog.LevelDebug
 	}
 	mode := st.says()
@@ -253,6 +256,17 @@ func (st *station) othersWait(w *Watch) bool {
 // others reports whether there are other mailboxes that have no fault. g.mu is held.
 func (st *station) others(w *Watch) bool {
 	return slices.ContainsFunc(st.watches, func(other *Watch) bool { return other != w && other.fault == nil })
+}
+
+// mildest returns what ends the session when no mailbox of it can be looked at: err, or
+// the error of one that may be better soon, where err is not of that kind. g.mu is held.
+func (st *station) mildest(err error) error {
+	for _, w := range st.watches {
+		if f := w.fault; f != nil && (err == nil || fail("", StageLook, err).Permanent && !f.err.Permanent) {
+			err = f.err
+		}
+	}
+	return err
 }
 
 // excuse has a mailbox that cannot be looked at wait, while the others go on. g.mu is held.

@@ -606,3 +606,98 @@ func TestNotifyWake(t *testing.T) {
 		t.Errorf("%d looks more into B", n)
 	}
 }
+
+// A server that allows fewer sessions than max_connections: all mailboxes are watched
+// all the same, and soon.
+func TestServerAllowsFewerSessions(t *testing.T) {
+	names := numberedNames(4)
+	s := watchSeveral(t, connectiontest.Options{Hide: []string{"NOTIFY"}}, names, func(s *several) {
+		s.cfg.Session.MaxConnections = 5
+		s.cfg.Session.PollInterval = setting.Duration(time.Second)
+	})
+	s.parked()
+	if n := s.srv.Connections(); n != 4 {
+		t.Fatalf("%d connections", n)
+	}
+	s.srv.Stop()
+	for _, name := range names {
+		waitState(t, s.watches[name], connection.StateBackoff)
+	}
+	s.srv.Fail("LOGIN", "NO [LIMIT] too many connections", 2)
+	if err := s.srv.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.parked()
+	for _, name := range names {
+		s.deliver(name)
+	}
+	if n := s.srv.Connections(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+	if a := s.srv.Accepted(); a != 8 {
+		t.Errorf("%d connects", a)
+	}
+}
+
+// One that is polled moves up when a session becomes free.
+func TestPolledMovesUp(t *testing.T) {
+	names := numberedNames(4)
+	for _, how := range []string{"closed", "deleted"} {
+		t.Run(how, func(t *testing.T) {
+			s := watchSeveral(t, connectiontest.Options{Hide: []string{"NOTIFY"}}, names, func(s *several) {
+				s.cfg.Session.MaxConnections = 4
+				s.cfg.Session.PollInterval = setting.Duration(time.Second)
+				s.cfg.Session.RecheckInterval = setting.Duration(time.Second)
+			})
+			s.parked()
+			var idle, polled []string
+			for _, name := range names {
+				if s.watches[name].Status().Mode == "idle" {
+					idle = append(idle, name)
+				} else {
+					polled = append(polled, name)
+				}
+			}
+			if len(idle) != 2 || len(polled) != 2 {
+				t.Fatal(idle, polled)
+			}
+			if how == "closed" {
+				if err := s.watches[idle[0]].Close(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				s.srv.DeleteMailbox("alice", idle[0])
+			}
+			until(t, "both idle", func() bool {
+				return s.watches[polled[0]].Status().Mode == "idle" && s.watches[polled[1]].Status().Mode == "idle"
+			})
+			s.parked(polled...)
+			for _, name := range polled {
+				s.deliver(name)
+			}
+		})
+	}
+}
+
+// A mailbox that does not exist has its session wait for long, but not those who come.
+func TestMissingMailboxHoldsUpNobody(t *testing.T) {
+	s := watchSeveral(t, connectiontest.Options{}, []string{"A"}, func(s *several) {
+		s.srv.DeleteMailbox("alice", "A")
+		s.srv.CreateMailbox("alice", "B")
+		s.seen["B"], s.looks["B"] = make(chan uint32, 10), make(chan wire.Wake, 100)
+	})
+	waitState(t, s.watches["A"], connection.StateBackoff)
+	s.watch("B")
+	s.deliver("B")
+	until(t, "A says why", func() bool {
+		st := s.watches["A"].Status()
+		return st.State == connection.StateBackoff && st.LastError != nil && st.LastError.Code == "NONEXISTENT"
+	})
+	s.srv.CreateMailbox("alice", "A")
+	s.watches["A"].Retry()
+	s.deliver("A")
+	s.parked("A")
+	if st := s.watches["A"].Status(); st.Connects != 1 || st.Mode != "notify" || st.LastError != nil {
+		t.Errorf("%+v", st)
+	}
+}

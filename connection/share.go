@@ -20,8 +20,10 @@ import (
 //     share the first session, and are polled: STATUS every poll_interval.
 //   - A single watch idles, whatever the server has.
 //
-// Nothing is moved back: a server that learns NOTIFY, or is out of trouble with it,
-// is asked for it again at a connect of a session that is shared.
+// A server may allow fewer sessions than the budget: the watches of one that is
+// refused go to another. What is polled is reconsidered when a session of another ends,
+// and an hour after the server's refusal. Sessions that have one watch stay so: where a
+// server learns NOTIFY, they are not put together.
 type group struct {
 	d   *Dialer
 	cfg *Config
@@ -29,11 +31,13 @@ type group struct {
 	mu       sync.Mutex // guards the stations and watches, too
 	stations []*station
 	turns    uint64
-	without  time.Time // until then NOTIFY is not asked for: the server has refused it
+	without  time.Time   // until then NOTIFY is not asked for: the server has refused it
+	full     time.Time   // until then no more sessions are opened: the server has refused one
+	again    *time.Timer // has the group reconsidered when the last of these is over
 }
 
-// notifyAgain is how long a refusal of NOTIFY is remembered.
-const notifyAgain = time.Hour
+// askAgain is how long a server's refusal of NOTIFY, or of one more session, is remembered.
+const askAgain = time.Hour
 
 // group returns the group of a connection.
 func (d *Dialer) group(cfg *Config) *group {
@@ -58,12 +62,58 @@ func (g *group) place(w *Watch) {
 	}
 	first := g.stations[0]
 	if first.alone() {
-		if release := g.d.budget.try(g.cfg, true); release != nil {
+		if release := g.more(); release != nil {
 			g.open(w, release)
 			return
 		}
 	}
 	first.join(w)
+}
+
+// more takes a place in the budget for one more session, and returns what gives it
+// back; nil if there is none. g.mu is held.
+func (g *group) more() (release func()) {
+	if time.Now().Before(g.full) {
+		return nil
+	}
+	return g.d.budget.try(g.cfg, true)
+}
+
+// fewer reports whether a failed connect says that the group has to do with fewer
+// sessions, and notes it where it is the server that says so. g.mu is held.
+func (g *group) fewer(e *Error) bool {
+	if e.crowded && len(g.stations) > 1 {
+		if time.Now().After(g.full) {
+			g.log().Warn("the server allows fewer connections than max_connections; the mailboxes share those that there are", "why", e.Text, "again", askAgain)
+		}
+		g.full = time.Now().Add(askAgain)
+		g.askLater()
+		return true
+	}
+	return e.Stage == StageBudget
+}
+
+// askLater has the group reconsidered when no refusal is remembered any more. g.mu is held.
+func (g *group) askLater() {
+	if g.again != nil {
+		g.again.Stop()
+	}
+	g.again = time.AfterFunc(askAgain+time.Second, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.reconsider()
+	})
+}
+
+// reconsider has the mailboxes that are polled looked after better, if there is a way
+// now: NOTIFY, or a session of their own. g.mu is held.
+func (g *group) reconsider() {
+	for _, st := range g.stations {
+		if st.up && !st.notified && len(st.watches) > 1 {
+			st.changed = true
+			st.interrupt()
+		}
+	}
 }
 
 // open makes a station for one watch. release gives back the place in the budget
@@ -79,7 +129,7 @@ func (g *group) open(w *Watch, release func()) {
 // own, as far as the budget allows. g.mu is held, and no look runs.
 func (g *group) spread(st *station) {
 	for len(st.watches) > 1 {
-		release := g.d.budget.try(g.cfg, true)
+		release := g.more()
 		if release == nil {
 			return
 		}
@@ -145,7 +195,9 @@ func (st *station) enroll() *Error {
 		return nil
 	}
 	roll, rolled := wire.NewRoll(), slices.Clone(st.watches)
-	selected := slices.Index(rolled, st.selected())
+	selected := slices.IndexFunc(rolled, func(w *Watch) bool { // maybe for a watch that has gone
+		return s.selected != nil && s.selected.Name == w.mailbox
+	})
 	arguments := make([]string, len(rolled))
 	for i, w := range rolled {
 		arguments[i] = selectArgument(w.mailbox, s.modern())
@@ -178,7 +230,8 @@ func (st *station) enroll() *Error {
 
 // refuse does without NOTIFY for a while. g.mu is held.
 func (g *group) refuse(why string) {
-	g.without = time.Now().Add(notifyAgain)
+	g.without = time.Now().Add(askAgain)
+	g.askLater()
 	g.log().Warn("no NOTIFY: each mailbox gets a session of its own as far as max_connections allows, and the others are polled", "why", why)
 }
 

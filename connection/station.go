@@ -21,21 +21,22 @@ type station struct {
 	unbind func() bool
 
 	// Guarded by group.mu.
-	state    State
-	watches  []*Watch
-	session  *session     // of connecting, looking, parked; nil before there is one
-	up       bool         // it has been enrolled
-	parked   *wire.Parked // while parked
-	timer    *time.Timer  // while in backoff, or waiting for the connect rate
-	changed  bool         // watches have come since the last enroll
-	retry    retry        // how long to wait, and what was said
-	err      *Error       // why there is no session; nil while there is
-	next     time.Time    // when the next connect is due
-	release  func()       // gives back the place in the budget that was kept for the first connect
-	notified bool         // the server tells of the others by NOTIFY
-	covered  bool         // of all of them
-	favoured bool         // the last look was for news
-	aborted  bool         // everything is to end at once
+	state     State
+	watches   []*Watch
+	session   *session     // of connecting, looking, parked; nil before there is one
+	up        bool         // it has been enrolled
+	parked    *wire.Parked // while parked
+	timer     *time.Timer  // while in backoff, or waiting for the connect rate
+	changed   bool         // watches have come since the last enroll
+	retry     retry        // how long to wait, and what was said
+	err       *Error       // why there is no session; nil while there is
+	blameless bool         // the mailboxes are why, not the connection
+	next      time.Time    // when the next connect is due
+	release   func()       // gives back the place in the budget that was kept for the first connect
+	notified  bool         // the server tells of the others by NOTIFY
+	covered   bool         // of all of them
+	favoured  bool         // the last look was for news
+	aborted   bool         // everything is to end at once
 
 	// Of connecting and looking, nil else: ends with a close by force, and with the Dialer.
 	ctx    context.Context
@@ -74,9 +75,14 @@ func (st *station) join(w *Watch) {
 	st.watches = append(st.watches, w)
 	st.changed = true
 	st.interrupt()
-	if st.state == StateBackoff {
-		w.become(StateBackoff)
+	if st.state != StateBackoff {
+		return
 	}
+	if st.blameless && st.timer != nil && st.timer.Stop() { // the others' mailboxes are no reason to wait
+		st.admit()
+		return
+	}
+	w.become(StateBackoff)
 }
 
 // remove takes a watch out, to close it or to move it.
@@ -93,8 +99,12 @@ func (st *station) interrupt() {
 	}
 }
 
-// leave closes a watch: at once if others go on, else with the session.
+// leave closes a watch: at once if others go on, else with the session. The last one
+// takes the station out of the group: who comes now must not be closed with it.
 func (st *station) leave(w *Watch) {
+	if st.closing() {
+		st.retire()
+	}
 	switch {
 	case w.looking: // its look is let finish
 	case len(st.watches) > 1:
@@ -117,6 +127,7 @@ func (st *station) leave(w *Watch) {
 // abort ends everything by force.
 func (st *station) abort(why error) {
 	st.aborted = true
+	st.retire()
 	if st.cancel != nil {
 		st.cancel(why)
 	}
@@ -129,6 +140,11 @@ func (st *station) abort(why error) {
 	if st.timer != nil && st.timer.Stop() {
 		st.end()
 	}
+}
+
+// retire has the station take no further watches.
+func (st *station) retire() {
+	st.group.stations = slices.DeleteFunc(st.group.stations, func(other *station) bool { return other == st })
 }
 
 // end is the last state, of all watches that are left, too.
@@ -150,9 +166,10 @@ func (st *station) end() {
 		w.end()
 	}
 	st.session, st.parked = nil, nil
-	st.group.stations = slices.DeleteFunc(st.group.stations, func(other *station) bool { return other == st })
+	st.retire()
 	st.unbind()
 	st.rest()
+	st.group.reconsider()
 }
 
 // begin makes the context of connecting and looking.
@@ -276,7 +293,7 @@ func (st *station) park() bool {
 	if at == nil { // the one that was has gone
 		i := slices.IndexFunc(st.watches, func(w *Watch) bool { return w.fault == nil && !w.closing })
 		if i < 0 {
-			e := st.watches[0].fault.err
+			e := st.mildest(nil)
 			g.mu.Unlock()
 			st.lost(s, e)
 			return true
@@ -378,6 +395,7 @@ func (st *station) woken(wake wire.Wake) {
 // lost ends the session, says why, and has the station connect again after a
 // while. s is nil where there was none.
 func (st *station) lost(s *session, err error) {
+	blameless := s != nil && !s.broken && s.link.Err() == nil
 	if s != nil {
 		s.close()
 	}
@@ -399,7 +417,7 @@ func (st *station) lost(s *session, err error) {
 		return
 	}
 	e := fail(g.cfg.Name, StageLook, err)
-	if e.Stage == StageBudget && g.merge(st) {
+	if s == nil && g.fewer(e) && g.merge(st) {
 		st.end()
 		return
 	}
@@ -414,7 +432,10 @@ func (st *station) lost(s *session, err error) {
 		st.flapping.Store(false)
 	}
 	wait := st.retry.next(e, up)
-	st.err = e
+	st.err, st.blameless = e, blameless
+	if blameless && e.Permanent { // it will be a while: others may have the place in the budget
+		g.reconsider()
+	}
 	st.become(StateBackoff)
 	st.connectAfter(wait)
 	level := slog.LevelWarn

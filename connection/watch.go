@@ -51,6 +51,7 @@ type Watch struct {
 	state   State
 	since   time.Time // of the state
 	mb      *Mailbox  // in the station's session; nil before its first look there
+	begun   bool      // it has been selected there
 	known   wire.Known
 	due     bool // a look is due
 	news    bool // because there is something new, surely

@@ -40,7 +40,7 @@ type Roll struct {
 type rollBox struct {
 	argument string // of STATUS
 	known    Known  // as last looked at
-	taken    Known  // what was told when the news was last taken: not news again
+	taken    Known  // what was told when the news was last taken: not news again until the next round
 	told     Known  // since then
 	at       time.Time
 	news     bool
@@ -339,7 +339,7 @@ func (r *Roll) batch(tag, selected string, now time.Time, every time.Duration) s
 			continue
 		}
 		b.WriteString(tag + strconv.Itoa(len(r.asked)) + " STATUS " + box.argument + " (MESSAGES UIDNEXT UIDVALIDITY)\r\n")
-		box.heard = false
+		box.heard, box.taken = false, Known{} // what was told may not have been there to be seen yet
 		r.asked = append(r.asked, r.next)
 	}
 	if r.owed = len(r.asked); r.owed == 0 {
