@@ -268,7 +268,7 @@ func (c *connector) encrypt(ctx context.Context) (string, *Error) {
 	if e.Protocol == ProtocolNone {
 		return "none: nothing is encrypted", nil
 	}
-	config, err := e.sharedTLSConfig(c.cfg.Address)
+	config, err := c.d.tls.config(e, c.cfg.Address)
 	if err != nil {
 		return "", &Error{Stage: StageTLS, Text: oneLine(err.Error()), Permanent: true, Err: err}
 	}

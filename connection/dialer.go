@@ -61,6 +61,7 @@ type Dialer struct {
 	looks  admission // looking
 	wrong  auth.Attempts
 	budget budget
+	tls    tlsShare
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc

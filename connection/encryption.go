@@ -239,6 +239,11 @@ func Pin(cert *x509.Certificate) string {
 // pinned, whatever its chain, name and dates. Session resumption is off: a parked
 // session must not hold tickets.
 func (e *Encryption) TLSConfig(address string) (*tls.Config, error) {
+	return e.tlsConfig(address, readRoots)
+}
+
+// tlsConfig is TLSConfig with the function that reads the ca_file.
+func (e *Encryption) tlsConfig(address string, readRoots func(file string) (*x509.CertPool, error)) (*tls.Config, error) {
 	c := &tls.Config{
 		ServerName:             strings.TrimSuffix(address, "."),
 		SessionTicketsDisabled: true,
@@ -290,35 +295,6 @@ func (e *Encryption) TLSConfig(address string) (*tls.Config, error) {
 	return c, nil
 }
 
-// sharedTLSConfig is TLSConfig for sessions: alike ones share it, so that it must not
-// be changed.
-func (e *Encryption) sharedTLSConfig(address string) (*tls.Config, error) {
-	if e.ClientCertificateFile != "" {
-		return e.TLSConfig(address)
-	}
-	key := tlsKey{
-		address: address, name: e.ServerName, versions: strings.Join(e.Versions, " "), ciphers: e.Ciphers,
-		pins: strings.Join(e.PinSHA256, " "), skip: e.InsecureSkipVerify,
-	}
-	if e.CAFile != "" {
-		var err error
-		if key.roots, err = readRoots(e.CAFile); err != nil { // the file may have changed
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-	}
-	return tlsConfigs.get(key, func() (*tls.Config, error) { return e.TLSConfig(address) })
-}
-
-// tlsConfigs are those of the sessions there are.
-var tlsConfigs intern[tlsKey, tls.Config]
-
-// A tlsKey is all that a TLS configuration is made of, but for client certificates.
-type tlsKey struct {
-	address, name, versions, ciphers, pins string
-	skip                                   bool
-	roots                                  *x509.CertPool
-}
-
 // legacyCiphers returns the usual cipher suites and those with RSA key exchange,
 // which Go no longer offers by itself. RC4 stays out.
 func legacyCiphers() []uint16 {
@@ -334,23 +310,22 @@ func legacyCiphers() []uint16 {
 	return ids
 }
 
-// readRoots reads a ca_file. Who reads the same text gets the same pool.
+// readRoots reads a ca_file.
 func readRoots(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return pools.get(sha256.Sum256(pem), func() (*x509.CertPool, error) {
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", file)
-		}
-		return roots, nil
-	})
+	return parseRoots(file, pem)
 }
 
-// pools are the certificates in use, by the hash of their text.
-var pools intern[[sha256.Size]byte, x509.CertPool]
+func parseRoots(file string, pem []byte) (*x509.CertPool, error) {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", file)
+	}
+	return roots, nil
+}
 
 // versionGapError: the handshake ended at a version between allowed ones.
 type versionGapError struct{ version uint16 }

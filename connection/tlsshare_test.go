@@ -16,13 +16,14 @@ import (
 
 // Sessions to servers that are reached alike share what TLS needs.
 func TestTLSConfigIsShared(t *testing.T) {
+	var share tlsShare
 	config := func(address string, change func(*Encryption)) any {
 		e := &Encryption{}
 		e.SetDefaults()
 		if change != nil {
 			change(e)
 		}
-		c, err := e.sharedTLSConfig(address)
+		c, err := share.config(e, address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,8 +66,9 @@ func TestRootsAreShared(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var share tlsShare
 	read := func() any {
-		c, err := (&Encryption{Versions: []string{"TLS1.3"}, CAFile: file}).TLSConfig("localhost")
+		c, err := share.config(&Encryption{Versions: []string{"TLS1.3"}, CAFile: file}, "localhost")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,10 +85,10 @@ func TestRootsAreShared(t *testing.T) {
 	}
 	runtime.KeepAlive(first)
 	first = nil
-	for end := time.Now().Add(10 * time.Second); pools.size() > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); share.pools.size() > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		runtime.GC()
 	}
-	if n := pools.size(); n > 0 {
+	if n := share.pools.size(); n > 0 {
 		t.Errorf("%d pools are kept that nobody has", n)
 	}
 }
