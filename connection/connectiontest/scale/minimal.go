@@ -144,9 +144,11 @@ func bareRole(e *errand) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if conns[i], err = bareLogin(e.Addresses[i%len(e.Addresses)], config, i); err != nil {
+			conn, err := bareLogin(e.Addresses[i%len(e.Addresses)], config, i)
+			if err != nil {
 				errs <- err
 			}
+			conns[i] = conn
 		})
 	}
 	wg.Wait()
