@@ -467,6 +467,7 @@ func TestNotifyGoesDeaf(t *testing.T) {
 		until(t, "the session has settled", func() bool { return noops.Load() >= early+2 })
 		s.deliver(name)
 	}
+	until(t, "it is made to notify again", func() bool { return notifies.Load() == 2 })
 	s.parked()
 	if n := notifies.Load(); n != 2 {
 		t.Errorf("NOTIFY was sent %d times", n)

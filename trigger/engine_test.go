@@ -61,7 +61,12 @@ func TestStartAllLiveFirst(t *testing.T) {
 	w.append(old...)
 	w.start()
 	w.append("new")
-	w.until("the new message is queued too", func() bool { return w.engine.Triggers()[0].Queue == 251 })
+	w.until("the new message is queued too", func() bool {
+		r := w.engine.runners[0]
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.live) == 1 && len(r.old) == 249
+	})
 	close(hold)
 	rec.wait(t, 251)
 	got := rec.subjects()
@@ -367,7 +372,7 @@ func TestPoisonWithoutRoom(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the start waits for room")
 		}
 		return p

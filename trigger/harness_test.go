@@ -17,6 +17,9 @@ import (
 	"mailtrigger/trigger/journal"
 )
 
+// patience is how long a test waits for what must come, on a busy machine too.
+const patience = time.Minute
+
 // A recorder is an action that notes what it was given. do decides how an
 // attempt ends; nil is well.
 type recorder struct {
@@ -64,7 +67,7 @@ func (r *recorder) wait(t *testing.T, n int) {
 	for i := range n {
 		select {
 		case <-r.ran:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			got := r.subjects()
 			t.Fatalf("action %s ran %d more times, not %d: %d in all, the last %q", r.Name, i, n, len(got), got[max(len(got)-5, 0):])
 		}
@@ -182,12 +185,12 @@ func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(20 * time.Second)
+	end := time.After(patience)
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-end:
-			w.t.Fatalf("not so after 20 s: %s", what)
+			w.t.Fatalf("not so after %s: %s", patience, what)
 		}
 	}
 }
