@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -54,6 +55,8 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 			switch err := c.deliver(ctx, mb, infos[:n], true, pushed); {
 			case refused(err):
 				continue // in a smaller batch, or as a dead letter
+			case errors.Is(err, errOutdated):
+				return nil
 			case err != nil:
 				return err
 			}
@@ -114,6 +117,8 @@ func (c *collector) collectBacklog(ctx context.Context, mb *connection.Mailbox) 
 		switch err := c.deliver(ctx, mb, infos[:n], false, time.Time{}); {
 		case refused(err):
 			continue // in a smaller batch, or as a dead letter
+		case errors.Is(err, errOutdated):
+			return false, nil
 		case err != nil:
 			return false, err
 		}

@@ -2,8 +2,10 @@ package trigger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +36,9 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 	found := c.judgeAll(infos, read, live)
 	if err := c.lastSent(); err != nil {
 		return err
+	}
+	if c.outdated() {
+		return errOutdated
 	}
 	batch := &journal.Batch{}
 	var jobs []*job
@@ -100,6 +105,16 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 	c.newest.add(seen.Seen...)
 	c.hand(jobs)
 	return nil
+}
+
+// errOutdated is what deliver returns if a trigger was changed while the messages were
+// read and judged: they are not decided. What has changed is taken over before the
+// next look at them.
+var errOutdated = errors.New("a trigger has changed meanwhile")
+
+// outdated reports whether a trigger's definition has changed since it was taken over.
+func (c *collector) outdated() bool {
+	return slices.ContainsFunc(c.feeds, func(f *feed) bool { return f.runner.rule() != f.rule })
 }
 
 // takeMemory waits until there is room for the messages in what all mailboxes
