@@ -27,7 +27,7 @@ const (
 	canaryURL      = "canary-url-token-2e"
 )
 
-var canaries = []string{canaryPassword, canaryWrong, canaryProxy, canaryHook, canaryHeader, canaryURL}
+var canaries = []string{canaryPassword, canaryWrong, canaryProxy, canaryHook, canaryHeader, canaryURL, canarySMTP, canaryOAuth}
 
 // hunt fails if a canary is in text, as it is or as protocols and programs write it.
 func hunt(t *testing.T, where, text string) {

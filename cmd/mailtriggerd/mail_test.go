@@ -89,7 +89,7 @@ func (s *postSession) AuthMechanisms() []string { return []string{sasl.Plain} }
 func (s *postSession) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, username, password string) error {
 		if username != "robot" || password != "right" {
-			return smtp.ErrAuthFailed
+			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "the password " + password + " is wrong"} // some repeat it
 		}
 		return nil
 	}), nil
