@@ -15,7 +15,8 @@ import (
 // How a mailbox or a trigger that is seen for the first time begins.
 
 // load gets the state of the mailbox and the triggers' cursors from the journal,
-// and commits the state of a mailbox that is seen for the first time.
+// and commits the state of a mailbox that is seen for the first time. In one that was
+// looked for in vain before, all mail is new.
 func (c *collector) load(ctx context.Context, mb *connection.Mailbox) error {
 	state, known := c.e.store.Mailbox(c.key)
 	if !known {
