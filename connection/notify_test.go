@@ -702,3 +702,75 @@ func TestMissingMailboxHoldsUpNobody(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// A frozen server is noticed where a session is shared, too, and nobody says meanwhile
+// that it is watched for longer than the line may be unproven.
+func TestNotifyFreeze(t *testing.T) {
+	s := watchSeveral(t, connectiontest.Options{}, []string{"A", "B", "C"}, func(s *several) {
+		s.cfg.Timeout = setting.Duration(time.Second)
+		s.cfg.Session.IdleRefresh = setting.Duration(time.Second)
+	})
+	s.parked()
+	s.srv.Freeze()
+	frozen := time.Now()
+	for _, name := range s.names {
+		waitState(t, s.watches[name], connection.StateBackoff)
+		if st := s.watches[name].Status(); st.Connected || st.LastError == nil || st.LastProof.After(frozen.Add(time.Second)) {
+			t.Errorf("%+v", st)
+		}
+		s.append(name)
+	}
+	s.srv.Thaw()
+	for _, name := range s.names {
+		s.expect(name, 1)
+	}
+}
+
+// Any number of mailboxes and connections: all are watched, and no more connections
+// are open than are allowed.
+func TestManyMailboxes(t *testing.T) {
+	for _, hide := range []string{"", "NOTIFY"} {
+		for _, most := range []int{1, 2, 4} {
+			for _, n := range []int{1, 3, 50, 300} {
+				if n == 300 && (testing.Short() || raceEnabled && most != 1) {
+					continue
+				}
+				t.Run(fmt.Sprintf("without %s/%d connections/%d mailboxes", hide, most, n), func(t *testing.T) {
+					t.Parallel()
+					names := numberedNames(n)
+					s := watchSeveral(t, connectiontest.Options{Mode: "none", Hide: []string{hide}}, names, func(s *several) {
+						s.cfg.Session.MaxConnections = most
+						s.cfg.Session.PollInterval = setting.Duration(time.Second)
+					})
+					s.parked()
+					for _, i := range []int{0, n / 2, n - 1} {
+						s.deliver(names[i])
+					}
+					want := 1
+					if hide != "" {
+						want = min(n, max(most-1, 1))
+					}
+					if got := s.srv.Connections(); got != want || s.d.Open() != want {
+						t.Errorf("%d connections, %d counted, want %d", got, s.d.Open(), want)
+					}
+					// A reload takes half of them away, and brings them back.
+					for _, name := range names[:n/2] {
+						if err := s.watches[name].Close(context.Background()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					s.deliver(names[n-1])
+					for _, name := range names[:n/2] {
+						s.seen[name] = make(chan uint32, 1000)
+						s.watch(name)
+					}
+					s.parked()
+					s.deliver(names[n-1])
+					if got := s.d.Open(); got != want {
+						t.Errorf("%d connections are counted, want %d", got, want)
+					}
+				})
+			}
+		}
+	}
+}
