@@ -59,8 +59,9 @@
 // looks, and parks there. Where it has no NOTIFY, each has a session as long as the
 // budget allows, and the rest share one that asks for each by STATUS at every poll
 // interval, until a session becomes free. Where the server refuses a session with
-// [LIMIT], its mailboxes go to those that there are, for an hour. Either way each look is made with its mailbox selected, they are made
-// one at a time, and none can keep the others waiting for ever; see LookFunc.
+// [LIMIT], its mailboxes go to those that there are, for an hour. Either way each look
+// is made with its mailbox selected, they are made one at a time, and none can keep the
+// others waiting for ever; see LookFunc.
 //
 // Notifications are a hint, not a promise. The mailbox that was selected before is
 // asked for after each change, as mail that came just then may have been told to
