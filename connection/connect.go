@@ -169,10 +169,17 @@ func (c *connector) secrets(ctx context.Context) (string, *Error) {
 			return "", secretError(s.name, s.source, err)
 		}
 	}
-	if len(read) == 0 {
+	var found []string
+	if grant := c.cfg.Authentication.OAuth2.Grant; grant != "" {
+		found = append(found, "OAuth 2.0 ("+grant+") gives an access token at the login")
+	}
+	if len(read) > 0 {
+		found = append(found, strings.Join(read, " and ")+" can be read")
+	}
+	if len(found) == 0 {
 		return "no password is configured", nil
 	}
-	return strings.Join(read, " and ") + " can be read", nil
+	return strings.Join(found, "; "), nil
 }
 
 // secretError says why a secret cannot be read. Most of the errors of package

@@ -235,6 +235,9 @@ func TestRigOAuthOverTLS(t *testing.T) {
 	pool.AppendCertsFromPEM(pem)
 	for _, roots := range []*x509.CertPool{pool, nil} {
 		steps := newDialer(t, connection.DialerOptions{RootCAs: roots}).Check(context.Background(), cfg, nil, nil)
+		if secrets := steps[0]; secrets.Step != "secrets" || !strings.Contains(secrets.Detail, "OAuth 2.0 (client_credentials)") {
+			t.Errorf("%+v", secrets)
+		}
 		last := steps[len(steps)-1]
 		if last.OK != (roots != nil) || roots == nil && (last.Step != "login" || !strings.Contains(last.Detail, "certificate") || last.Hint == "") {
 			t.Errorf("%+v", last)
