@@ -88,31 +88,38 @@ func (e *Engine) waitingJobs(next *setup) (waiting []*journal.Job, err error) {
 	}
 	ctx, cancel := context.WithTimeout(e.stopping, patience)
 	defer cancel()
-	jobs, err := e.store.OpenJobs(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("what waits for trigger %s cannot be read while the journal cannot write: %w; mend that and reload again",
-			strings.Join(enabled, ", "), cmp.Or(e.store.Health(), err))
+	for {
+		working := e.inWork(enabled)
+		jobs, err := e.store.OpenJobs(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("what waits for trigger %s cannot be read while the journal cannot write: %w; mend that and reload again",
+				strings.Join(enabled, ", "), cmp.Or(e.store.Health(), err))
+		}
+		if !maps.Equal(working, e.inWork(enabled)) {
+			continue // one has ended meanwhile: it may be among them still, and must not be done again
+		}
+		return slices.DeleteFunc(jobs, func(rec *journal.Job) bool { return !called(rec.Trigger) || working[rec.Seq] }), nil
 	}
-	return slices.DeleteFunc(jobs, func(rec *journal.Job) bool { return !called(rec.Trigger) || e.inWork(rec) }), nil
 }
 
-// inWork reports whether the job is in memory: that of an action which still runs, of
-// a trigger that was disabled a moment ago.
-func (e *Engine) inWork(rec *journal.Job) bool {
-	e.mu.Lock()
-	r := e.byName[rec.Trigger]
-	e.mu.Unlock()
-	if r == nil {
-		return false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for j := range r.all {
-		if j.rec.Seq == rec.Seq {
-			return true
+// inWork returns the jobs of triggers that are in memory: those of actions that still
+// run, though the trigger was disabled a moment ago. They become fewer only.
+func (e *Engine) inWork(triggers []string) map[uint64]bool {
+	working := make(map[uint64]bool)
+	for _, trigger := range triggers {
+		e.mu.Lock()
+		r := e.byName[trigger]
+		e.mu.Unlock()
+		if r == nil {
+			continue
 		}
+		r.mu.Lock()
+		for j := range r.all {
+			working[j.rec.Seq] = true
+		}
+		r.mu.Unlock()
 	}
-	return false
+	return working
 }
 
 // use makes a setup the one that is worked by, and takes up jobs that have waited for
