@@ -153,6 +153,29 @@ func (g *group) merge(st *station) bool {
 	return true
 }
 
+// moveUp has the mailboxes that are polled take the place of a session that has ended.
+// Where other connections have the same account they get it: they may have no session
+// at all. g.mu is held.
+func (g *group) moveUp() {
+	polled := func(st *station) bool { return st.up && !st.notified && len(st.watches) > 1 }
+	if slices.ContainsFunc(g.stations, polled) && !g.d.sharesAccount(g) {
+		g.reconsider()
+	}
+}
+
+// sharesAccount reports whether another group has the same account.
+func (d *Dialer) sharesAccount(g *group) bool {
+	host, user := g.cfg.Identity()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for cfg, other := range d.groups {
+		if h, u := cfg.Identity(); other != g && h == host && u == user {
+			return true
+		}
+	}
+	return false
+}
+
 // alone reports whether the station is known to take no further mailbox well:
 // others do better in a session of their own. g.mu is held.
 func (st *station) alone() bool { return st.session != nil && st.up && !st.canNotify() }

@@ -169,7 +169,7 @@ func (st *station) end() {
 	st.retire()
 	st.unbind()
 	st.rest()
-	st.group.reconsider()
+	st.group.moveUp()
 }
 
 // begin makes the context of connecting and looking.
@@ -434,7 +434,7 @@ func (st *station) lost(s *session, err error) {
 	wait := st.retry.next(e, up)
 	st.err, st.blameless = e, blameless
 	if blameless && e.Permanent { // it will be a while: others may have the place in the budget
-		g.reconsider()
+		g.moveUp()
 	}
 	st.become(StateBackoff)
 	st.connectAfter(wait)
