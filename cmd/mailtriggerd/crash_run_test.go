@@ -418,7 +418,7 @@ func (r *trial) buryLife() {
 		r.v.crashes++
 		r.v.deaths[r.placeOfDeath(l)]++
 	case l.code == -1 && !l.crashed && r.ending: // before it could listen to the signal
-	case l.code == exitState && r.disk != "": // the disk was full at the start
+	case l.code == exitFailed && r.disk != "": // the disk was full at the start
 	case l.code != 0:
 		r.complain("life %d ended with exit code %d", l.number, l.code)
 		r.v.other++
