@@ -426,6 +426,42 @@ func TestFloorIdle(t *testing.T) {
 	})
 }
 
+// Whoever asks about dead letters while the disk is full is answered: a letter cannot be
+// tried again, and can be dropped, which makes room.
+func TestLettersWhileFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFaults()
+		j := faulty(t, t.TempDir(), f)
+		a, b := testJob(1, "x"), testJob(2, "x")
+		accept(t, j, a, nil)
+		accept(t, j, b, nil)
+		ok(t, j.Bury(a, "why"))
+		ok(t, j.Bury(b, "why"))
+		f.set(func() { f.room = 0 })
+		j.Accept(&Batch{Jobs: []*Job{testJob(3, "x")}}) // which is held
+		synctest.Wait()
+		letters, err := j.DeadLetters()
+		if err != nil || len(letters) != 2 {
+			t.Fatalf("%d letters, %v", len(letters), err)
+		}
+		if _, err := j.Unbury(letters[0].ID); !errors.Is(err, ErrNoSpace) {
+			t.Errorf("retry: %v", err)
+		}
+		if err := j.Discard(letters[1].ID); err != nil {
+			t.Errorf("discard: %v", err)
+		}
+		if letters, err := j.DeadLetters(); err != nil || len(letters) != 1 {
+			t.Errorf("%d letters left, %v", len(letters), err)
+		}
+		f.set(func() { f.room = DefaultFreeFloor })
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if _, err := j.Unbury(letters[0].ID); err != nil {
+			t.Errorf("retry with room again: %v", err)
+		}
+	})
+}
+
 func TestCloseWhileFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFaults()

@@ -1,9 +1,12 @@
 package journal
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -42,8 +45,12 @@ func (j *Journal) DeadLetters() ([]DeadLetter, error) {
 
 // Unbury makes a dead letter a job again, durably: under a new Seq and the same
 // event id. What is done stays done, as does a finish that has begun; all other
-// actions, those skipped because of the failure too, wait for a first attempt.
+// actions, those skipped because of the failure too, wait for a first attempt. It is
+// refused while the journal is not healthy: nobody knows for how long that would be.
 func (j *Journal) Unbury(id string) (*Job, error) {
+	if err := j.Health(); err != nil {
+		return nil, fmt.Errorf("a dead letter cannot be tried again now: %w", err)
+	}
 	seq, err := j.letter(id)
 	if err != nil {
 		return nil, err
@@ -68,7 +75,7 @@ func (j *Journal) Unbury(id string) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	return job, c.Wait(context.Background())
+	return job, j.soon(c)
 }
 
 func (j *Journal) unbury(seq uint64, job *Job) (*Commit, error) {
@@ -96,7 +103,8 @@ func (j *Journal) unbury(seq uint64, job *Job) (*Commit, error) {
 	return j.enqueue(o), nil
 }
 
-// Discard drops a dead letter and its message, durably.
+// Discard drops a dead letter and its message, durably. On a full disk too: that makes
+// room.
 func (j *Journal) Discard(id string) error {
 	seq, err := j.letter(id)
 	if err != nil {
@@ -106,7 +114,21 @@ func (j *Journal) Discard(id string) error {
 	if err != nil {
 		return err
 	}
-	return c.Wait(context.Background())
+	return j.soon(c)
+}
+
+// letterWait is how long somebody who asks about a dead letter waits for the disk.
+const letterWait = 30 * time.Second
+
+// soon waits until it is committed, as long as somebody can be let wait.
+func (j *Journal) soon(c *Commit) error {
+	ctx, cancel := context.WithTimeout(context.Background(), letterWait)
+	defer cancel()
+	err := c.Wait(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the journal has not written it within %v, and does as soon as it can: %w", letterWait, cmp.Or(j.Health(), err))
+	}
+	return err
 }
 
 func (j *Journal) discard(seq uint64) (*Commit, error) {
@@ -142,5 +164,5 @@ func (j *Journal) letter(id string) (uint64, error) {
 	case d == nil:
 		return 0, fmt.Errorf("%w: %s", ErrNoLetter, id)
 	}
-	return seq, d.buried.Wait(context.Background())
+	return seq, j.soon(d.buried)
 }
