@@ -21,7 +21,8 @@
 //
 // # How to look closer
 //
-// With -profiles DIR the daemon is built with -tags pprof, and its profiles are kept.
+// With -profiles DIR the daemon is built with -tags pprof, and its profiles are kept: of the
+// processor in a backlog, of the heap and the goroutines of many sessions.
 // In that directory, go tool pprof reads them.
 package main
 

@@ -1,9 +1,29 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
+
+// cpuProfile keeps a profile of where the daemon spends its processor time from now on,
+// if wanted. It returns what waits for its end.
+func (h *harness) cpuProfile(d *daemon, name string, length time.Duration) (wait func() error) {
+	if h.profiles == "" {
+		return func() error { return nil }
+	}
+	done := make(chan error, 1)
+	go func() {
+		f, err := os.Create(filepath.Join(h.profiles, name+".cpu"))
+		if err == nil {
+			_, err = d.get("pprof.sock", fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(length.Seconds()))), f)
+			f.Close()
+		}
+		done <- err
+	}()
+	return func() error { return <-done }
+}
 
 // profile keeps the daemon's heap and goroutine profiles, if wanted. The daemon must
 // have been built with -tags pprof.

@@ -46,6 +46,12 @@ func (h *harness) work(trigger, until string, lines int) (seconds float64, grown
 	if err := d.wait(logWatching, 1, time.Minute); err != nil {
 		return 0, 0, err
 	}
+	profiled := h.cpuProfile(d, fmt.Sprintf("backlog%d", len(h.daemons)), time.Second)
+	defer func() {
+		if e := profiled(); err == nil {
+			err = e
+		}
+	}()
 	if err := d.wait(until, lines, 10*time.Minute); err != nil {
 		return 0, 0, err
 	}
