@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/text/unicode/norm"
-
 	"mailtrigger/trigger/message"
 )
 
@@ -58,7 +56,7 @@ func compare(f *field, operator, want string, caseSensitive bool) (comparison, e
 }
 
 func compareText(operator, want string, caseSensitive bool) (comparison, error) {
-	want = norm.NFC.String(want)
+	want = normalize(want)
 	prepared := want
 	if !caseSensitive {
 		prepared = fold(want)

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/unicode/norm"
-
 	"mailtrigger/connection/setting"
 )
 
@@ -24,9 +22,9 @@ type value struct {
 // spellings returns the texts to compare: normalised, and folded where case does not matter.
 func (v *value) spellings(caseSensitive bool) []string {
 	if v.normal == nil {
-		v.normal = append(v.normal, norm.NFC.String(v.show))
+		v.normal = append(v.normal, normalize(v.show))
 		for _, s := range v.also {
-			v.normal = append(v.normal, norm.NFC.String(s))
+			v.normal = append(v.normal, normalize(s))
 		}
 	}
 	if caseSensitive {
