@@ -67,12 +67,12 @@ func startKey(box journal.MailboxKey, hash uint64, trigger string) string {
 	if hash == 0 {
 		return ""
 	}
-	h := sha256.New()
+	b := make([]byte, 0, 256)
 	for _, s := range []string{box.Host, box.User, box.Mailbox, trigger} {
-		writeString(h, s)
+		b = appendString(b, s)
 	}
-	_ = binary.Write(h, binary.BigEndian, hash)
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(b, hash))
+	return hex.EncodeToString(sum[:16])
 }
 
 // startKey is the key under which an action may have been started in an earlier run:

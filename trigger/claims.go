@@ -18,16 +18,16 @@ func dedupeID(msg *message.Message, raw []byte) uint64 {
 	if msg.MessageID == "" {
 		return 0
 	}
-	h := sha256.New()
 	from := ""
 	if len(msg.From) > 0 {
 		from = strings.ToLower(msg.From[0].Address)
 	}
+	var b []byte
 	for _, s := range []string{msg.MessageID, from, msg.Date.UTC().Format(time.RFC3339)} {
-		writeString(h, s)
+		b = appendString(b, s)
 	}
-	_ = binary.Write(h, binary.BigEndian, bodySize(raw))
-	return max(binary.BigEndian.Uint64(h.Sum(nil)), 1)
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(b, uint64(bodySize(raw))))
+	return max(binary.BigEndian.Uint64(sum[:]), 1)
 }
 
 // bodySize is how many bytes are below the first empty line.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"io"
 	"time"
 
 	"mailtrigger/trigger/journal"
@@ -15,19 +14,20 @@ import (
 // once, when the message is accepted, and stored. Every part that could make two
 // messages differ is in it, so that a UID used again gives another id.
 func eventID(box journal.MailboxKey, uidValidity, uid uint32, received time.Time, size int64, trigger string) string {
-	h := sha256.New()
+	b := make([]byte, 0, 256)
 	for _, s := range []string{box.Host, box.User, box.Mailbox, trigger} {
-		writeString(h, s)
+		b = appendString(b, s)
 	}
 	for _, n := range []int64{int64(uidValidity), int64(uid), received.Unix(), size} {
-		_ = binary.Write(h, binary.BigEndian, n)
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
-func writeString(w io.Writer, s string) {
-	_ = binary.Write(w, binary.BigEndian, uint32(len(s)))
-	_, _ = io.WriteString(w, s)
+// appendString appends a string with its length before it.
+func appendString(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
 // identityFields are the header fields by which a message is known again after
@@ -39,12 +39,12 @@ var identityFields = []string{"Message-ID", "Date", "From", "Subject"}
 // taken from the raw header and RFC822.SIZE, so that it is the same from a whole
 // message and from a fetch of identityFields alone.
 func identityHash(header []byte, size int64) uint64 {
-	h := sha256.New()
+	b := make([]byte, 0, 512)
 	for _, name := range identityFields {
-		writeString(h, rawField(header, name))
+		b = appendString(b, rawField(header, name))
 	}
-	_ = binary.Write(h, binary.BigEndian, size)
-	return binary.BigEndian.Uint64(h.Sum(nil))
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(b, uint64(size)))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 // maxIdentityHeader is how much of a message rawField looks through.

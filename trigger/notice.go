@@ -19,11 +19,12 @@ import (
 
 // derivedID names an event that follows from something else.
 func derivedID(parts ...string) string {
-	h := sha256.New()
+	var b []byte
 	for _, s := range parts {
-		writeString(h, s)
+		b = appendString(b, s)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // hashOf stands for the identity that such a job's event has instead of a message:
