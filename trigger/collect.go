@@ -47,24 +47,19 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 		width = listWindow
 		// What comes while one batch is dealt with, the server tells: the watch looks again.
 		all := !windowed && c.batchOf(infos) == len(infos)
-		for len(infos) > 0 {
-			if c.interrupted() {
-				return nil
-			}
-			n := c.batchOf(infos)
-			switch err := c.deliver(ctx, mb, infos[:n], true, pushed); {
-			case refused(err):
-				continue // in a smaller batch, or as a dead letter
-			case errors.Is(err, errOutdated):
-				return nil
-			case err != nil:
-				return err
-			}
-			if infos = infos[n:]; mb.Waiting() { // other mailboxes of this session
+		err = c.deliver(ctx, mb, infos, true, pushed, func(int) error {
+			if mb.Waiting() { // other mailboxes of this session
 				return connection.ErrMore
 			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, errOutdated):
+			return nil
+		case err != nil:
+			return err
 		}
-		if all {
+		if all || c.interrupted() {
 			return nil
 		}
 	}
@@ -112,31 +107,31 @@ func (c *collector) collectBacklog(ctx context.Context, mb *connection.Mailbox) 
 	if len(infos) == 0 {
 		return true, c.passBacklog(last)
 	}
-	for len(infos) > 0 && !c.allFull() && !c.interrupted() {
-		n := c.batchOf(infos)
-		switch err := c.deliver(ctx, mb, infos[:n], false, time.Time{}); {
-		case refused(err):
-			continue // in a smaller batch, or as a dead letter
-		case errors.Is(err, errOutdated):
-			return false, nil
-		case err != nil:
-			return false, err
-		}
-		if infos = infos[n:]; len(infos) == 0 {
-			return true, c.passBacklog(last)
+	passed := false
+	err = c.deliver(ctx, mb, infos, false, time.Time{}, func(left int) error {
+		if left == 0 {
+			passed = true
+			return c.passBacklog(last)
 		}
 		c.tellBacklog()
 		if err := c.collectNew(ctx, mb, wire.Wake{}); err != nil {
-			return false, err
+			return err
 		}
 		if err := c.finishReady(ctx, mb); err != nil {
-			return false, err
+			return err
 		}
 		if mb.Waiting() {
-			return false, connection.ErrMore
+			return connection.ErrMore
 		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errOutdated):
+		return false, nil
+	case err != nil:
+		return false, err
 	}
-	return !c.allFull(), nil
+	return passed || !c.allFull(), nil
 }
 
 // nextBacklog returns the next window of UIDs that some trigger with room has to fill back.

@@ -20,6 +20,9 @@ type mail struct {
 	hash    uint64
 	problem string // why it could not be read at all
 	decoded map[reading]*message.Message
+
+	wantedBy []*feed            // which have not decided about it
+	found    map[*feed]*finding // what their conditions say
 }
 
 // decode returns the message as it is read for the feed's trigger.
@@ -51,10 +54,15 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 	var whole, large, unfetched []uint32
 	most := c.largestWanted()
 	for _, info := range infos {
-		if !slices.ContainsFunc(c.feeds, func(f *feed) bool { return f.wants(info.UID, live) }) {
+		m := &mail{info: info, decoded: make(map[reading]*message.Message), found: make(map[*feed]*finding)}
+		for _, f := range c.feeds {
+			if f.wants(info.UID, live) {
+				m.wantedBy = append(m.wantedBy, f)
+			}
+		}
+		if len(m.wantedBy) == 0 {
 			continue
 		}
-		m := &mail{info: info, decoded: make(map[reading]*message.Message)}
 		switch {
 		case c.fails[info.UID].times >= maxFetchFails:
 			m.problem = fmt.Sprintf("the server could not deliver it in %d attempts; look at it with a mail program, then retry or discard the dead letter", maxFetchFails)
@@ -70,7 +78,7 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 	}
 	c.readIdentity(ctx, mb, unfetched, out)
 	if len(large) > 0 {
-		wanted, err := c.readHeaders(ctx, mb, large, out, live, most)
+		wanted, err := c.readHeaders(ctx, mb, large, out, most)
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +167,7 @@ func (c *collector) largestWanted() (most int64) {
 
 // readHeaders judges large messages by their headers, and returns those whose
 // bodies are wanted.
-func (c *collector) readHeaders(ctx context.Context, mb *connection.Mailbox, uids []uint32, out map[uint32]*mail, live bool, most int64) (wanted []uint32, err error) {
+func (c *collector) readHeaders(ctx context.Context, mb *connection.Mailbox, uids []uint32, out map[uint32]*mail, most int64) (wanted []uint32, err error) {
 	err = mb.FetchHeaders(ctx, uids, nil, func(uid uint32, raw []byte) error {
 		if m := out[uid]; m != nil {
 			m.header, m.hash = raw, identityHash(raw, m.info.Size)
@@ -179,8 +187,8 @@ func (c *collector) readHeaders(ctx context.Context, mb *connection.Mailbox, uid
 		if m.info.Size > most {
 			continue
 		}
-		for _, f := range c.feeds {
-			if f.wants(uid, live) && f.rule.mayPlan(c.judge(f, m).Truth) {
+		for _, f := range m.wantedBy {
+			if f.rule.mayPlan(c.judge(f, m).Truth) {
 				wanted = append(wanted, uid)
 				clear(m.decoded)
 				break
