@@ -21,7 +21,7 @@ import (
 // runDaemon is the daemon's life: config, journal, engine, listeners, READY, work
 // until a signal, and an orderly end.
 func (c *call) runDaemon(ctx context.Context) int {
-	tuneMemory()
+	paceCollector()
 	hangups, endHangups := catchHangups()
 	defer endHangups()
 	cfg := c.load(config.Options{CheckSecrets: true})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -15,16 +16,39 @@ const (
 	memorySlack = 8 << 20          // bytes that may lie idle, or a tenth of what is in use
 )
 
-// gcPercent is how much may be allocated, of what is in use, before it is collected; the
-// runtime's own default is 100. What is left in between by a burst leaves holes among
-// what stays: with 60 ten thousand sessions take 2 KiB less each, and start as fast.
-const gcPercent = 60
+// How much may be allocated before it is collected: gcPercent of what is in use (the
+// runtime's own default is 100), but gcRoom at least, in bytes.
+//
+// What is left in between by a burst leaves holes among what stays: with 60 percent ten
+// thousand sessions take 2 KiB less each, and start as fast. With one session little is in
+// use, and a backlog of mail would be collected 60 times in a second: a quarter of its time.
+const (
+	gcPercent = 60
+	gcRoom    = 24 << 20
+)
 
-// tuneMemory sets the collector, unless the environment does.
-func tuneMemory() {
+// paceCollector keeps the collector to that, unless the environment sets it otherwise.
+func paceCollector() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		followCollector(0)
 	}
+}
+
+// followCollector sets the collector by what is in use, and again after each collection:
+// an object that nobody holds is collected then, which is how one hears of it.
+func followCollector(percent int) {
+	if now := percentFor(readHeap().live); now != percent {
+		debug.SetGCPercent(now)
+		percent = now
+	}
+	runtime.AddCleanup(&struct{ unheld *int }{}, followCollector, percent)
+}
+
+// percentFor returns how much may be allocated, in percent of the bytes in use.
+func percentFor(live uint64) int {
+	const least = 4 << 20 // the runtime collects nothing before that times percent
+	percent := max(gcPercent, gcRoom*100/max(live, least))
+	return int(percent - percent%20) // each change stops the world for a moment
 }
 
 // giveBackMemory gives memory back to the system once a burst is over: ten thousand
