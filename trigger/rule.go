@@ -24,6 +24,9 @@ func newRule(cfg *Config) (*rule, error) {
 	r := &rule{cfg: cfg, matcher: m, actions: make(map[string]action.Definition)}
 	for _, d := range cfg.Actions {
 		r.actions[d.Base().Name] = d
+		if d.Base().Type == "exec" {
+			action.PrepareExec()
+		}
 	}
 	return r, nil
 }

@@ -4,16 +4,13 @@ import (
 	"math"
 	"os"
 	"strconv"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
 // keepDescriptors marks every descriptor but 0, 1 and 2 so that no command gets it.
 // Go's own are marked already; this is for those the daemon was itself started with.
-var keepDescriptors = sync.OnceFunc(markDescriptors)
-
-func markDescriptors() {
+func keepDescriptors() {
 	if unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return
 	}

@@ -11,14 +11,20 @@ import (
 	"time"
 )
 
+// roles are what the test's program is to be when it is started again, by the variable
+// that tells it so.
+var roles = map[string]func(value string){daemonDirectory: beDaemon}
+
 // TestMain runs the tests and then looks for what they left behind: goroutines and
 // descriptors.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(daemonDirectory); dir != "" {
-		beDaemon(dir)
-		return
+	for variable, be := range roles {
+		if value := os.Getenv(variable); value != "" {
+			be(value)
+			return
+		}
 	}
-	keepDescriptors()
+	PrepareExec() // what it makes stays: it is no leak
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
 	code := m.Run()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -17,9 +16,8 @@ import (
 
 // How a command is ended.
 var (
-	killGrace   = 5 * time.Second        // from the polite signal to the one that cannot be refused
-	drainDelay  = 100 * time.Millisecond // for what it printed, once it has ended
-	groupLookup = 50 * time.Millisecond  // how often it is looked whether its group is gone
+	killGrace   = 5 * time.Second       // from the polite signal to the one that cannot be refused
+	groupLookup = 50 * time.Millisecond // how often it is looked whether its group is gone
 )
 
 // A process is one run of a command, as a careful service manager does it.
@@ -56,29 +54,20 @@ func (p *process) run(ctx context.Context) Result {
 	if err != nil {
 		return retry(fmt.Errorf("write the standard input of %s: %w", p.argv[0], err))
 	}
-	defer stdin.Close()
-	var out output
-	cmd := &exec.Cmd{
-		Path: program, Args: p.argv, Env: p.env, Dir: p.directory,
-		Stdin: stdin, Stdout: &out, Stderr: &out,
-		WaitDelay: drainDelay,
-	}
-	ownGroup(cmd)
-	keepDescriptors()
-	if err := cmd.Start(); err != nil {
+	c, err := p.start(program, stdin)
+	stdin.Close()
+	if err != nil {
 		return p.startError(err)
 	}
 	p.begun()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
 	select {
-	case err = <-ended:
+	case <-c.ended:
 	case <-ctx.Done():
-		how := endGroup(cmd.Process.Pid, ended)
-		return Result{Outcome: Retry, Output: out.Bytes(), Err: fmt.Errorf("%s %s: %w", p.argv[0], how, p.cause(ctx))}
+		how := endGroup(c.process.Pid, c.ended)
+		return Result{Outcome: Retry, Output: c.output.Bytes(), Err: fmt.Errorf("%s %s: %w", p.argv[0], how, p.cause(ctx))}
 	}
-	result := p.verdict(err)
-	result.Output = out.Bytes()
+	result := p.verdict(c.state, c.err)
+	result.Output = c.output.Bytes()
 	return result
 }
 
@@ -90,20 +79,19 @@ func (p *process) cause(ctx context.Context) error {
 	return err
 }
 
-// verdict reads the exit code.
-func (p *process) verdict(err error) Result {
-	var exit *exec.ExitError
+// verdict reads how it ended.
+func (p *process) verdict(state *os.ProcessState, err error) Result {
 	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay): // ErrWaitDelay: it ended well, and left something that holds its output
-		return Result{}
-	case !errors.As(err, &exit):
+	case err != nil:
 		return retry(fmt.Errorf("wait for %s: %w", p.argv[0], err))
-	case exit.ExitCode() == exitDead:
+	case state.Success():
+		return Result{}
+	case state.ExitCode() == exitDead:
 		return dead(fmt.Errorf("%s exited with %d (EX_DATAERR): it will never take this", p.argv[0], exitDead))
-	case exit.ExitCode() < 0:
-		return retry(fmt.Errorf("%s was ended: %s", p.argv[0], exit.ProcessState))
+	case state.ExitCode() < 0:
+		return retry(fmt.Errorf("%s was ended: %s", p.argv[0], state))
 	}
-	return retry(fmt.Errorf("%s exited with %d", p.argv[0], exit.ExitCode()))
+	return retry(fmt.Errorf("%s exited with %d", p.argv[0], state.ExitCode()))
 }
 
 // startError says why a command could not be started, and what to do.

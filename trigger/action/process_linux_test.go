@@ -8,6 +8,14 @@ import (
 	"testing"
 )
 
+// withoutSpawner makes commands start as they do where the system refuses a table of
+// descriptors of one's own.
+func withoutSpawner(t testing.TB) {
+	saved := commandSpawner
+	commandSpawner = func() *spawner { return nil }
+	t.Cleanup(func() { commandSpawner = saved })
+}
+
 // TestExecDescriptors proves that a command gets no descriptor but 0, 1 and 2, though
 // the daemon was itself started with another.
 func TestExecDescriptors(t *testing.T) {
@@ -22,11 +30,15 @@ func TestExecDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Close(inherited)
+	if got := descriptors(); strings.Join(got, " ") != "0 1 2" {
+		t.Errorf("descriptors of the command: %v", got)
+	}
+	withoutSpawner(t)
 	if got := descriptors(); !slices.Contains(got, fmt.Sprint(inherited)) {
 		t.Fatalf("the test has no descriptor to hide: %v", got)
 	}
-	markDescriptors()
+	keepDescriptors()
 	if got := descriptors(); strings.Join(got, " ") != "0 1 2" {
-		t.Errorf("descriptors of the command: %v", got)
+		t.Errorf("descriptors of the command, without a spawner: %v", got)
 	}
 }

@@ -5,15 +5,15 @@ package action
 import (
 	"io/fs"
 	"os"
-	"os/exec"
+	"syscall"
 )
 
-func ownGroup(*exec.Cmd) {}
+func ownGroup() *syscall.SysProcAttr { return nil }
 
 func executable(fs.FileInfo) bool { return true }
 
 // endGroup ends the process: this system has no groups to signal.
-func endGroup(pid int, ended <-chan error) (how string) {
+func endGroup(pid int, ended <-chan struct{}) (how string) {
 	if p, err := os.FindProcess(pid); err == nil {
 		_ = p.Kill()
 	}

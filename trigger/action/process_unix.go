@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,16 +14,16 @@ import (
 	"time"
 )
 
-// ownGroup makes the command the leader of a process group, and where the daemon has a
+// ownGroup are the attributes that make the command the leader of a process group, and where the daemon has a
 // terminal of a session too, so that the command has none. Not always: a new session is a
 // new group for Linux's scheduler (autogroup, see sched(7)), in which the command has to
 // wait for its turn between fork and exec. With anything else to run that is half a
 // millisecond, of three from mail to action, and four in the worst tenth.
-func ownGroup(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+func ownGroup() *syscall.SysProcAttr {
 	if hasTerminal() {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		return &syscall.SysProcAttr{Setsid: true}
 	}
+	return &syscall.SysProcAttr{Setpgid: true}
 }
 
 // hasTerminal reports whether the daemon has a controlling terminal.
@@ -41,7 +40,7 @@ func executable(info fs.FileInfo) bool { return info.Mode()&0o111 != 0 }
 // endGroup ends the group whose leader is pid: SIGTERM, and SIGKILL to what is left
 // after killGrace. It returns when the leader has been reaped and its group is
 // gone. A group's number is not given to a new process while the group has members.
-func endGroup(pid int, ended <-chan error) (how string) {
+func endGroup(pid int, ended <-chan struct{}) (how string) {
 	how = "was ended with SIGTERM"
 	_ = syscall.Kill(-pid, syscall.SIGTERM) // an error: it has just gone
 	grace := time.NewTimer(killGrace)
