@@ -4,7 +4,7 @@
 // and, once SetDefaults and Validate have been called, ready to run. A Local runs in
 // the daemon:
 //
-//	exec              exec.go, process.go      a command
+//	exec              exec.go, process.go      a command; started by child.go, spawn_linux.go
 //	webhook           webhook.go, address.go, signature.go
 //	save              save.go, place.go, install.go
 //	save_attachments  attachments.go

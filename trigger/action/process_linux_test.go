@@ -30,6 +30,7 @@ func TestExecDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Close(inherited)
+	withSpawner(t)
 	if got := descriptors(); strings.Join(got, " ") != "0 1 2" {
 		t.Errorf("descriptors of the command: %v", got)
 	}
