@@ -30,6 +30,7 @@ type Mailbox struct {
 	s         *session
 	permanent []imap.Flag // PERMANENTFLAGS; nil if the server did not tell
 	waiting   func() bool // for Waiting; nil outside of a look
+	noNext    bool        // Next is no good with this server
 }
 
 // Info is what a mailbox says about a message without opening it.

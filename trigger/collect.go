@@ -18,6 +18,11 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 	pushed := time.Time{}
 	if wake.Reason == wire.Pushed {
 		pushed = wake.At
+		if err := c.collectNext(ctx, mb, pushed); errors.Is(err, errOutdated) {
+			return nil
+		} else if err != nil {
+			return err
+		}
 	}
 	empty, width := uint32(0), uint32(listWindow) // up to here there is nothing; how much is listed at once
 	for {
@@ -63,6 +68,39 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 			return nil
 		}
 	}
+}
+
+// What collectNext asks for.
+const (
+	nextCount = 4
+	nextSize  = 64 << 10
+)
+
+// collectNext brings what was just pushed to the triggers, if it is as it mostly is: a
+// message or two, and not large. It saves one of three ways to the server and back, from
+// mail to action; whatever it leaves, collectNew finds.
+func (c *collector) collectNext(ctx context.Context, mb *connection.Mailbox, pushed time.Time) error {
+	after := c.feeds[0].cursor.UID
+	if c.batch < maxBatch || len(c.fails) > 0 || c.interrupted() ||
+		slices.ContainsFunc(c.feeds, func(f *feed) bool { return f.full || f.cursor.UID != after }) {
+		return nil
+	}
+	const most = nextCount * nextSize
+	if !c.e.memory.TryAcquire(most) {
+		return nil
+	}
+	d := &delivery{live: true, mails: make(map[uint32]*mail), release: func() { c.e.memory.Release(most) }}
+	bodies, err := mb.Next(ctx, after, nextCount, nextSize)
+	if err != nil || len(bodies) == 0 {
+		d.release()
+		return err // a message that ends the session is met by collectNew in the next one
+	}
+	for _, b := range bodies {
+		m := c.newMail(b.Info, true)
+		m.take(b)
+		d.infos, d.mails[b.UID] = append(d.infos, b.Info), m
+	}
+	return c.conclude(d, pushed)
 }
 
 // lowest returns the lowest cursor of the feeds that have room.

@@ -25,6 +25,21 @@ type mail struct {
 	found    map[*feed]*finding // what their conditions say
 }
 
+func (c *collector) newMail(info connection.Info, live bool) *mail {
+	m := &mail{info: info, decoded: make(map[reading]*message.Message), found: make(map[*feed]*finding)}
+	for _, f := range c.feeds {
+		if f.wants(info.UID, live) {
+			m.wantedBy = append(m.wantedBy, f)
+		}
+	}
+	return m
+}
+
+// take takes the text. The size that was listed is the one that identities are made of.
+func (m *mail) take(b connection.Body) {
+	m.info.Flags, m.raw, m.hash = b.Flags, b.Raw, identityHash(b.Raw, m.info.Size)
+}
+
 // decode returns the message as it is read for the feed's trigger.
 func (m *mail) decode(c *collector, f *feed) *message.Message {
 	if msg := m.decoded[f.reading]; msg != nil {
@@ -54,12 +69,7 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 	var whole, large, unfetched []uint32
 	most := c.largestWanted()
 	for _, info := range infos {
-		m := &mail{info: info, decoded: make(map[reading]*message.Message), found: make(map[*feed]*finding)}
-		for _, f := range c.feeds {
-			if f.wants(info.UID, live) {
-				m.wantedBy = append(m.wantedBy, f)
-			}
-		}
+		m := c.newMail(info, live)
 		if len(m.wantedBy) == 0 {
 			continue
 		}
@@ -91,8 +101,7 @@ func (c *collector) read(ctx context.Context, mb *connection.Mailbox, infos []co
 	got := make(map[uint32]bool, len(whole))
 	err := mb.Fetch(ctx, whole, func(b connection.Body) error {
 		if m := out[b.UID]; m != nil {
-			// The size that was listed is the one that identities are made of.
-			m.info.Flags, m.raw, m.hash = b.Flags, b.Raw, identityHash(b.Raw, m.info.Size)
+			m.take(b)
 			got[b.UID] = true
 		}
 		return nil

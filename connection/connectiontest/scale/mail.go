@@ -53,12 +53,20 @@ func newLetters(size int) *letters {
 // internalDate is when all mail came.
 var internalDate = time.Date(2026, 1, 5, 9, 30, 0, 0, time.UTC).Format(`"_2-Jan-2006 15:04:05 -0700"`)
 
-// writeFetch writes the FETCH response (RFC 9051, section 7.5.2) for one message.
-func (l *letters) writeFetch(w io.Writer, account int, uid uint32, section string) {
+// writeFetch writes the FETCH response (RFC 9051, section 7.5.2) for one message; of the
+// whole message at most so many bytes, if most is not 0.
+func (l *letters) writeFetch(w io.Writer, account int, uid uint32, section string, most int) {
 	fmt.Fprintf(w, "* %d FETCH (UID %d FLAGS () INTERNALDATE %s RFC822.SIZE %d", uid, uid, internalDate, l.size)
 	switch section {
 	case "":
 	case "[]":
+		if most > 0 {
+			body := l.body[:min(len(l.body), max(0, most-headerSize))]
+			fmt.Fprintf(w, " BODY[]<0> {%d}\r\n", headerSize+len(body))
+			w.Write(header(account, uid))
+			w.Write(body)
+			break
+		}
 		fmt.Fprintf(w, " BODY[] {%d}\r\n", l.size)
 		w.Write(header(account, uid))
 		w.Write(l.body)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -92,8 +93,9 @@ func (h *harness) mailToAction(t *table) error {
 	if _, _, err := c.both(min(20, h.scale.pushes), 1); err != nil { // to warm up
 		return err
 	}
+	profiled := h.cpuProfile(c.daemon, "push", 5*time.Second)
 	ours, theirs, err := c.both(h.scale.pushes, 1)
-	if err != nil {
+	if err := errors.Join(err, profiled()); err != nil {
 		return err
 	}
 	for _, q := range []struct {
@@ -112,8 +114,9 @@ func (h *harness) mailToAction(t *table) error {
 		if err != nil {
 			return err
 		}
+		profiled := h.cpuProfile(c.daemon, fmt.Sprintf("burst%d", parallel), time.Second)
 		ours, theirs, err := c.both(h.scale.rounds, h.scale.burst)
-		if err != nil {
+		if err := errors.Join(err, profiled()); err != nil {
 			return err
 		}
 		a, b := median(ours), median(theirs)

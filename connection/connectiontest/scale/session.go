@@ -195,10 +195,12 @@ func (s *session) done() {
 // fetch answers FETCH and UID FETCH, which are the same here.
 func (s *session) fetch(tag, args string) {
 	set, items, _ := strings.Cut(args, " ")
-	section := ""
+	section, most := "", 0
 	if i := strings.Index(strings.ToUpper(items), "BODY.PEEK["); i >= 0 {
-		section, _, _ = strings.Cut(items[i+len("BODY.PEEK"):], "]")
+		var partial string
+		section, partial, _ = strings.Cut(items[i+len("BODY.PEEK"):], "]")
 		section += "]"
+		fmt.Sscanf(partial, "<0.%d>", &most)
 	}
 	n := s.exists()
 	s.write(func(w io.Writer) {
@@ -209,7 +211,7 @@ func (s *session) fetch(tag, args string) {
 			}
 			first, last := number(from, n), number(to, n)
 			for uid := max(min(first, last), 1); uid <= min(max(first, last), n); uid++ {
-				s.user.letters(uid).writeFetch(w, s.user.number, uid, section)
+				s.user.letters(uid).writeFetch(w, s.user.number, uid, section, most)
 			}
 		}
 		s.news(w, n)

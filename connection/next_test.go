@@ -1,0 +1,124 @@
+package connection_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"mailtrigger/connection"
+	"mailtrigger/connection/connectiontest"
+)
+
+// nextLine is a FETCH response of which the size that is told, and the text, can be wrong.
+func nextLine(uid, size int, text string) string {
+	return fmt.Sprintf("* %d FETCH (UID %d FLAGS (\\Flagged) INTERNALDATE \"29-Feb-2024 12:00:00 +0100\" RFC822.SIZE %d BODY[]<0> {%d}\r\n%s)", uid, uid, size, len(text), text)
+}
+
+// What Next gives has no gap, and is whole by every measure.
+func TestNext(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer []string
+		want   string // the UIDs it gives
+		asked  int    // how often the server is asked, if Next is called twice
+	}{
+		"two":                      {[]string{nextLine(8, 4, "text"), nextLine(9, 5, "texts"), "TAG OK"}, "8 9", 2},
+		"in any order":             {[]string{nextLine(9, 5, "texts"), nextLine(8, 4, "text"), "TAG OK"}, "8 9", 2},
+		"none":                     {[]string{"TAG OK"}, "", 2},
+		"the first is missing":     {[]string{nextLine(9, 4, "text"), "TAG OK"}, "", 2},
+		"the second is missing":    {[]string{nextLine(8, 4, "text"), nextLine(10, 4, "text"), "TAG OK"}, "8", 2},
+		"as long as was asked for": {[]string{nextLine(8, 10, "0123456789"), "TAG OK"}, "", 2},
+		"longer than that":         {[]string{nextLine(8, 400, "0123456789"), nextLine(9, 4, "text"), "TAG OK"}, "", 2},
+		"shorter than its size":    {[]string{nextLine(8, 5, "text"), "TAG OK"}, "", 1},
+		"longer than its size":     {[]string{nextLine(8, 3, "text"), "TAG OK"}, "", 1},
+		"flags alone":              {[]string{`* 8 FETCH (UID 8 FLAGS (\Seen))`, "TAG OK"}, "", 2},
+		"flags, then all":          {[]string{`* 8 FETCH (UID 8 FLAGS (\Seen))`, nextLine(8, 4, "text"), "TAG OK"}, "", 2}, // go-imap takes the first for the answer
+		"twice":                    {[]string{nextLine(8, 4, "text"), nextLine(8, 4, "TEXT"), "TAG OK"}, "8", 2},
+		"without a date":           {[]string{"* 8 FETCH (UID 8 FLAGS () RFC822.SIZE 4 BODY[]<0> {4}\r\ntext)", "TAG OK"}, "", 2},
+		"others":                   {[]string{nextLine(7, 4, "text"), nextLine(12, 4, "text"), nextLine(8, 4, "text"), "TAG OK"}, "8", 2},
+		"no partial texts":         {[]string{"TAG BAD what?"}, "", 1},
+		"refused after one":        {[]string{nextLine(8, 4, "text"), "TAG NO the other is damaged"}, "", 1},
+		"empty":                    {[]string{`* 8 FETCH (UID 8 FLAGS () INTERNALDATE "29-Feb-2024 12:00:00 +0100" RFC822.SIZE 0 BODY[]<0> NIL)`, "TAG OK"}, "8", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := make(chan string, 10)
+			s := newScript(t, func(_ int, p *connectiontest.Player) {
+				p.Send("* OK hello")
+				for {
+					tag, name, args, ok := p.Command()
+					if !ok {
+						return
+					}
+					lines := []string{"TAG OK"}
+					switch name {
+					case "CAPABILITY":
+						lines = []string{"* CAPABILITY " + capabilities, "TAG OK"}
+					case "SELECT":
+						lines = []string{"* 9 EXISTS", "* OK [UIDVALIDITY 1] ok", "* OK [UIDNEXT 8] ok", "TAG OK"}
+					case "UID FETCH":
+						asked <- args
+						lines = c.answer
+					}
+					for _, l := range lines {
+						p.Send(strings.Replace(l, "TAG", tag, 1))
+					}
+				}
+			})
+			if err := doScript(t, s, func(ctx context.Context, mb *connection.Mailbox) error {
+				for range 2 {
+					bodies, err := mb.Next(ctx, 7, 4, 10)
+					if err != nil {
+						return err
+					}
+					var got []string
+					for _, b := range bodies {
+						got = append(got, fmt.Sprint(b.UID))
+						if text := "texts"[:b.Size]; string(b.Raw) != text || b.InternalDate.Year() != 2024 {
+							t.Errorf("%+v", b)
+						}
+					}
+					if strings.Join(got, " ") != c.want {
+						t.Errorf("it gives %q, want %q", got, c.want)
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if len(asked) != c.asked {
+				t.Errorf("the server was asked %d times, want %d", len(asked), c.asked)
+			}
+			if got := <-asked; !strings.HasPrefix(got, "8:11 (UID ") || !strings.HasSuffix(got, " BODY.PEEK[]<0.10>)") {
+				t.Errorf("it was asked for %s", got)
+			}
+		})
+	}
+}
+
+// A real server's texts come as they are, and messages are not marked read.
+func TestNextOfAServer(t *testing.T) {
+	srv := newServer(t, connectiontest.Options{})
+	first := srv.Append("alice", "INBOX", mail(1), nil, time.Time{})
+	srv.Append("alice", "INBOX", mail(2), nil, time.Time{})
+	do(t, srv, "INBOX", func(ctx context.Context, mb *connection.Mailbox) error {
+		bodies, err := mb.Next(ctx, first-1, 4, 10_000)
+		if err != nil {
+			return err
+		}
+		if len(bodies) != 2 || string(bodies[0].Raw) != string(mail(1)) || string(bodies[1].Raw) != string(mail(2)) {
+			t.Errorf("it gives %+v", bodies)
+		}
+		bodies, err = mb.Next(ctx, 1<<32-2, 4, 10_000)
+		if err != nil || len(bodies) != 0 {
+			t.Errorf("above the highest UID there are %v, %v", bodies, err)
+		}
+		return nil
+	})
+	for _, m := range srv.Messages("alice", "INBOX") {
+		if len(m.Flags) > 0 {
+			t.Errorf("UID %d has flags %v", m.UID, m.Flags)
+		}
+	}
+}
