@@ -72,8 +72,9 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 
 // What collectNext asks for.
 const (
-	nextCount = 4
-	nextSize  = 64 << 10
+	nextCount  = 4
+	nextSize   = 64 << 10
+	nextLosses = 2 // sessions that may end over it, one after the other, until it is no longer tried
 )
 
 // collectNext brings what was just pushed to the triggers, if it is as it mostly is: a
@@ -81,7 +82,7 @@ const (
 // mail to action; whatever it leaves, collectNew finds.
 func (c *collector) collectNext(ctx context.Context, mb *connection.Mailbox, pushed time.Time) error {
 	after := c.feeds[0].cursor.UID
-	if c.batch < maxBatch || len(c.fails) > 0 || c.interrupted() ||
+	if c.lost >= nextLosses || c.batch < maxBatch || len(c.fails) > 0 || c.interrupted() ||
 		slices.ContainsFunc(c.feeds, func(f *feed) bool { return f.full || f.cursor.UID != after }) {
 		return nil
 	}
@@ -91,9 +92,16 @@ func (c *collector) collectNext(ctx context.Context, mb *connection.Mailbox, pus
 	}
 	d := &delivery{live: true, mails: make(map[uint32]*mail), release: func() { c.e.memory.Release(most) }}
 	bodies, err := mb.Next(ctx, after, nextCount, nextSize)
-	if err != nil || len(bodies) == 0 {
+	if err != nil {
 		d.release()
-		return err // a message that ends the session is met by collectNew in the next one
+		if ctx.Err() == nil {
+			c.lost++
+		}
+		return err
+	}
+	if c.lost = 0; len(bodies) == 0 {
+		d.release()
+		return nil
 	}
 	for _, b := range bodies {
 		m := c.newMail(b.Info, true)

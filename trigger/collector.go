@@ -45,6 +45,7 @@ type collector struct {
 	heldAt   uint32                // the UIDVALIDITY for which the mailbox is held, in this run
 	batch    int                   // messages a batch: halved when a fetch fails, so that the one to blame is found
 	fails    map[uint32]fetchFails // of messages fetched alone
+	lost     int                   // sessions that have ended, one after the other, over collectNext
 	pipeline *journal.Commit       // the last batch sent to the journal
 
 	backlog     atomic.Pointer[map[string]uint64] // what triggers have still to read of the mail that was there; written by look
