@@ -21,6 +21,7 @@ import (
 // withSpawner makes commands start by a new spawner until the test ends.
 func withSpawner(t testing.TB) *spawner {
 	t.Helper()
+	manyAre(t, 0)
 	s, err := newSpawner(ownTable)
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +30,14 @@ func withSpawner(t testing.TB) *spawner {
 	commandSpawner = func() *spawner { return s }
 	t.Cleanup(func() { commandSpawner = saved; s.close() })
 	return s
+}
+
+// manyAre sets how many descriptors are many until the test ends; none have been seen yet.
+func manyAre(t testing.TB, n int) {
+	saved := manyDescriptors
+	manyDescriptors = n
+	manySeen.Store(false)
+	t.Cleanup(func() { manyDescriptors = saved; manySeen.Store(false) })
 }
 
 // inThread runs f in the spawner's thread.
@@ -186,6 +195,43 @@ func TestSpawnerRefused(t *testing.T) {
 	}
 }
 
+// The spawner is used once many descriptors are open, and from there on.
+func TestSpawnerChosen(t *testing.T) {
+	s := withSpawner(t)
+	files := make([]*os.File, 20)
+	manyAre(t, lowest(t)+len(files))
+	run := func(want uint64) {
+		t.Helper()
+		wantDone(t, sh(t, "exit 0").Run(t.Context(), newRun(t)))
+		if s.count != want {
+			t.Errorf("%d commands were started by the spawner; want %d", s.count, want)
+		}
+	}
+	run(0)
+	for i := range files {
+		var err error
+		if files[i], err = os.Open(os.DevNull); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(1)
+	for _, f := range files {
+		f.Close()
+	}
+	run(2)
+}
+
+// lowest returns the lowest number that is free for a descriptor.
+func lowest(t *testing.T) int {
+	t.Helper()
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	return int(f.Fd())
+}
+
 // The runtime's own work in the thread finds the poller, and no other thread gets the
 // thread's table.
 func TestSpawnerRuntime(t *testing.T) {
@@ -243,13 +289,14 @@ func TestSpawnerFirstThread(t *testing.T) {
 	}
 }
 
-// BenchmarkRun measures a command with few and with many connections open, started by the
-// spawner and without. x-few is how many times as long it takes as with few.
+// BenchmarkRun measures a command with few and with many connections open, as it is started
+// then and by a fork of the daemon's table. x-few is how many times as long it takes as with few.
 func BenchmarkRun(b *testing.B) {
-	for _, way := range []string{"spawner", "fork"} {
+	for _, way := range []string{"start", "fork"} {
 		var few time.Duration
 		for _, connections := range []int{10, 10_000} {
 			b.Run(fmt.Sprintf("%s/%d", way, connections), func(b *testing.B) {
+				manyAre(b, manyDescriptors)
 				if way == "fork" {
 					withoutSpawner(b)
 				}
