@@ -30,7 +30,11 @@ type Mailbox struct {
 	s         *session
 	permanent []imap.Flag // PERMANENTFLAGS; nil if the server did not tell
 	waiting   func() bool // for Waiting; nil outside of a look
-	noNext    bool        // Next is no good with this server
+
+	// For Next.
+	noNext   bool   // this is not a server to be asked that way
+	listed   bool   // everything was listed since the last SELECT
+	listedAt uint32 // then the mailbox had so many messages
 }
 
 // Info is what a mailbox says about a message without opening it.
@@ -51,7 +55,7 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 	}
 	// After a failed SELECT no mailbox is selected (RFC 9051 section 6.3.2),
 	// whatever go-imap's State says.
-	m.s.selected = nil
+	m.s.selected, m.listed = nil, false
 	var data *imap.SelectData
 	err := m.s.short(ctx, func(c *imapclient.Client) (err error) {
 		data, err = c.Select(m.Name, nil).Wait()
@@ -90,6 +94,7 @@ func (m *Mailbox) adopt(seen wire.Known) bool {
 	if seen.UIDValidity == 0 || seen.UIDNext == 0 {
 		return false
 	}
+	m.listed = false
 	m.UIDValidity, m.UIDNext, m.Exists = seen.UIDValidity, seen.UIDNext, seen.Exists
 	return true
 }
@@ -126,12 +131,15 @@ func (m *Mailbox) List(ctx context.Context, after uint32) ([]Info, error) {
 	} else {
 		infos, err = m.listDown(ctx, after, above)
 	}
-	if err == nil && len(infos) > 0 {
-		if last := infos[len(infos)-1].UID; last < math.MaxUint32 {
-			m.UIDNext = max(m.UIDNext, last+1)
-		}
+	if err != nil {
+		return nil, err
 	}
-	return infos, err
+	last := after
+	if len(infos) > 0 {
+		last = infos[len(infos)-1].UID
+	}
+	m.listedUpTo(last)
+	return infos, nil
 }
 
 // listDown lists a large mailbox window by window, down to after. What is expunged

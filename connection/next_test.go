@@ -3,6 +3,7 @@ package connection_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func TestNext(t *testing.T) {
 			})
 			if err := doScript(t, s, func(ctx context.Context, mb *connection.Mailbox) error {
 				for range 2 {
-					bodies, err := mb.Next(ctx, 7, 4, 10)
+					bodies, _, err := mb.Next(ctx, 7, 4, 10)
 					if err != nil {
 						return err
 					}
@@ -103,14 +104,14 @@ func TestNextOfAServer(t *testing.T) {
 	first := srv.Append("alice", "INBOX", mail(1), nil, time.Time{})
 	srv.Append("alice", "INBOX", mail(2), nil, time.Time{})
 	do(t, srv, "INBOX", func(ctx context.Context, mb *connection.Mailbox) error {
-		bodies, err := mb.Next(ctx, first-1, 4, 10_000)
+		bodies, _, err := mb.Next(ctx, first-1, 4, 10_000)
 		if err != nil {
 			return err
 		}
 		if len(bodies) != 2 || string(bodies[0].Raw) != string(mail(1)) || string(bodies[1].Raw) != string(mail(2)) {
 			t.Errorf("it gives %+v", bodies)
 		}
-		bodies, err = mb.Next(ctx, 1<<32-2, 4, 10_000)
+		bodies, _, err = mb.Next(ctx, 1<<32-2, 4, 10_000)
 		if err != nil || len(bodies) != 0 {
 			t.Errorf("above the highest UID there are %v, %v", bodies, err)
 		}
@@ -120,5 +121,82 @@ func TestNextOfAServer(t *testing.T) {
 		if len(m.Flags) > 0 {
 			t.Errorf("UID %d has flags %v", m.UID, m.Flags)
 		}
+	}
+}
+
+// Next says that there is no more only if the server gives what it has told of, and asks
+// for all that there is only where that is little.
+func TestNextIsAll(t *testing.T) {
+	for name, c := range map[string]struct {
+		told   []string // before Next
+		answer []string
+		asked  string
+		all    bool
+	}{
+		"one came":                {[]string{"* 3 EXISTS"}, []string{nextLine(8, 4, "text"), "TAG OK"}, "8:*", true},
+		"two came":                {[]string{"* 4 EXISTS"}, []string{nextLine(8, 4, "text"), nextLine(9, 4, "text"), "TAG OK"}, "8:*", true},
+		"two came, one given":     {[]string{"* 4 EXISTS"}, []string{nextLine(8, 4, "text"), "TAG OK"}, "8:*", false},
+		"one came, two given":     {[]string{"* 3 EXISTS"}, []string{nextLine(8, 4, "text"), nextLine(9, 4, "text"), "TAG OK"}, "8:*", false},
+		"another comes":           {[]string{"* 3 EXISTS"}, []string{nextLine(8, 4, "text"), "* 4 EXISTS", "TAG OK"}, "8:*", false},
+		"the last is below":       {[]string{"* 3 EXISTS"}, []string{nextLine(7, 4, "text"), "TAG OK"}, "8:*", false},
+		"one with a gap":          {[]string{"* 3 EXISTS"}, []string{nextLine(9, 4, "text"), "TAG OK"}, "8:*", false},
+		"one that is too large":   {[]string{"* 3 EXISTS"}, []string{nextLine(8, 400, "0123456789"), "TAG OK"}, "8:*", false},
+		"one gone, one came":      {[]string{"* 1 EXPUNGE", "* 2 EXISTS"}, []string{nextLine(8, 4, "text"), "TAG OK"}, "8:11", false},
+		"more came than asked":    {[]string{"* 7 EXISTS"}, []string{nextLine(8, 4, "text"), "TAG OK"}, "8:11", false},
+		"nothing was told of":     {nil, []string{nextLine(8, 4, "text"), "TAG OK"}, "8:11", false},
+		"fewer than there were":   {[]string{"* 1 EXPUNGE"}, []string{nextLine(8, 4, "text"), "TAG OK"}, "8:11", false},
+		"more gone than there is": {[]string{"* 0 EXISTS", "* 1 EXPUNGE", "* 3 EXISTS"}, []string{nextLine(8, 4, "text"), "TAG OK"}, "8:*", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fetches := make(chan string, 10)
+			s := newScript(t, func(_ int, p *connectiontest.Player) {
+				p.Send("* OK hello")
+				for {
+					tag, name, args, ok := p.Command()
+					if !ok {
+						return
+					}
+					lines := []string{"TAG OK"}
+					switch name {
+					case "CAPABILITY":
+						lines = []string{"* CAPABILITY " + capabilities, "TAG OK"}
+					case "SELECT":
+						lines = []string{"* 2 EXISTS", "* OK [UIDVALIDITY 1] ok", "* OK [UIDNEXT 8] ok", "TAG OK"}
+					case "UID FETCH":
+						fetches <- args
+						switch len(fetches) {
+						case 2:
+							lines = append(slices.Clone(c.told), "TAG OK")
+						case 3:
+							lines = c.answer
+						}
+					}
+					for _, l := range lines {
+						p.Send(strings.Replace(l, "TAG", tag, 1))
+					}
+				}
+			})
+			if err := doScript(t, s, func(ctx context.Context, mb *connection.Mailbox) error {
+				if _, err := mb.List(ctx, 7); err != nil {
+					return err
+				}
+				if _, err := mb.ListRange(ctx, 1, 1); err != nil { // to hear what is told
+					return err
+				}
+				_, all, err := mb.Next(ctx, 7, 4, 10)
+				if all != c.all {
+					t.Errorf("all is %t", all)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			<-fetches
+			<-fetches
+			if got, _, _ := strings.Cut(<-fetches, " "); got != c.asked {
+				t.Errorf("asked for %s, want %s", got, c.asked)
+			}
+		})
 	}
 }

@@ -18,9 +18,10 @@ func (c *collector) collectNew(ctx context.Context, mb *connection.Mailbox, wake
 	pushed := time.Time{}
 	if wake.Reason == wire.Pushed {
 		pushed = wake.At
-		if err := c.collectNext(ctx, mb, pushed); errors.Is(err, errOutdated) {
+		switch all, err := c.collectNext(ctx, mb, pushed); {
+		case all, errors.Is(err, errOutdated):
 			return nil
-		} else if err != nil {
+		case err != nil:
 			return err
 		}
 	}
@@ -79,36 +80,39 @@ const (
 
 // collectNext brings what was just pushed to the triggers, if it is as it mostly is: a
 // message or two, and not large. It saves one of three ways to the server and back, from
-// mail to action; whatever it leaves, collectNew finds.
-func (c *collector) collectNext(ctx context.Context, mb *connection.Mailbox, pushed time.Time) error {
+// mail to action. Whatever it leaves, collectNew finds; all says that there is nothing.
+func (c *collector) collectNext(ctx context.Context, mb *connection.Mailbox, pushed time.Time) (all bool, err error) {
 	after := c.feeds[0].cursor.UID
 	if c.lost >= nextLosses || c.batch < maxBatch || len(c.fails) > 0 || c.interrupted() ||
 		slices.ContainsFunc(c.feeds, func(f *feed) bool { return f.full || f.cursor.UID != after }) {
-		return nil
+		return false, nil
 	}
 	const most = nextCount * nextSize
 	if !c.e.memory.TryAcquire(most) {
-		return nil
+		return false, nil
 	}
 	d := &delivery{live: true, mails: make(map[uint32]*mail), release: func() { c.e.memory.Release(most) }}
-	bodies, err := mb.Next(ctx, after, nextCount, nextSize)
+	bodies, all, err := mb.Next(ctx, after, nextCount, nextSize)
 	if err != nil {
 		d.release()
 		if ctx.Err() == nil {
 			c.lost++
 		}
-		return err
+		return false, err
 	}
 	if c.lost = 0; len(bodies) == 0 {
 		d.release()
-		return nil
+		return false, nil
 	}
 	for _, b := range bodies {
 		m := c.newMail(b.Info, true)
 		m.take(b)
 		d.infos, d.mails[b.UID] = append(d.infos, b.Info), m
 	}
-	return c.conclude(d, pushed)
+	if err := c.conclude(d, pushed); err != nil {
+		return false, err
+	}
+	return all && !slices.ContainsFunc(c.feeds, func(f *feed) bool { return f.full }), nil
 }
 
 // lowest returns the lowest cursor of the feeds that have room.

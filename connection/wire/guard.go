@@ -60,6 +60,7 @@ func (c *lent) response(h head) error {
 			return &LimitError{"untagged responses without end", s.limits.Chatter}
 		}
 	}
+	l.count(h)
 	if isNews(h.kind) && !c.explains(h.kind) {
 		l.news(h.kind)
 	}

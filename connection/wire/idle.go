@@ -144,6 +144,7 @@ func (d *idler) response(h head, now time.Duration) {
 		d.die(&LimitError{"small talk without end while idle", l.lim.Chatter / 16})
 		return
 	}
+	l.count(h)
 	switch {
 	case h.kind == kindTagged:
 		if string(h.tag) == d.tag {

@@ -26,9 +26,10 @@ type Link struct {
 	newsAt  atomic.Int64 // when something came that no look has followed yet, Unix nanoseconds; 0: nothing
 	urgent  atomic.Bool  // and it was an EXISTS
 	noIdle  atomic.Bool  // the server refused IDLE
-	minorAt int64        // when news other than EXISTS last woke it, Unix nanoseconds
-	bye     *Status      // the server said BYE
-	roll    *Roll        // the mailboxes that are watched besides the selected one; nil: none
+	exists  atomic.Uint32
+	minorAt int64   // when news other than EXISTS last woke it, Unix nanoseconds
+	bye     *Status // the server said BYE
+	roll    *Roll   // the mailboxes that are watched besides the selected one; nil: none
 
 	mu     sync.Mutex
 	err    error
@@ -117,6 +118,21 @@ func (l *Link) ended(err error) error {
 		return l.fail(&ByeError{*l.bye})
 	}
 	return l.fail(lost(err, !l.scan.idle()))
+}
+
+// Messages returns how many messages the selected mailbox has by what the server has said
+// up to now (EXISTS and EXPUNGE responses; RFC 9051, section 7.4.1 and 7.5.1). It may be
+// called from any goroutine.
+func (l *Link) Messages() uint32 { return l.exists.Load() }
+
+// count keeps what Messages returns. Only who reads the link calls it.
+func (l *Link) count(h head) {
+	switch n := l.exists.Load(); {
+	case h.kind == kindExists:
+		l.exists.Store(h.number)
+	case h.kind == kindExpunge && n > 0:
+		l.exists.Store(n - 1)
+	}
 }
 
 // looked notes that a command is on its way whose reply tells the news.
