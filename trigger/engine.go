@@ -88,6 +88,8 @@ type Engine struct {
 	memory  *semaphore.Weighted // bytes of messages that are being fetched, matched and journaled
 	budget  budget              // bytes of messages that wait for their first attempt
 
+	settling budget // bytes of messages whose actions wait for the disk without a seat
+
 	stopping  context.Context // ends when nothing new is to begin
 	beginStop context.CancelFunc
 	working   context.Context // ends when running actions are to be ended
@@ -115,6 +117,7 @@ func New(o Options) (*Engine, error) {
 	e.working, e.endWork = context.WithCancel(context.Background())
 	e.stopping, e.beginStop = context.WithCancel(e.working)
 	e.memory = semaphore.NewWeighted(maxUndecided)
+	e.budget.most, e.settling.most = maxWaiting, maxSettling
 	e.letters.count = make(map[messageKey]int)
 	var err error
 	if e.before, err = adoptRenamed(e.store, o.Triggers, e.log); err != nil {
@@ -393,11 +396,14 @@ func (e *Engine) decode(box journal.MailboxKey, uidValidity, uid uint32, raw []b
 }
 
 // A budget counts bytes up to a limit.
-type budget struct{ used atomic.Int64 }
+type budget struct {
+	most int64
+	used atomic.Int64
+}
 
 // take counts n bytes if they fit.
 func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > maxWaiting {
+	if b.used.Add(n) > b.most {
 		b.used.Add(-n)
 		return false
 	}

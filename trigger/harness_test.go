@@ -98,6 +98,7 @@ type world struct {
 	prepare  func(*Engine) // called before the engine runs
 	now      func() time.Time
 	floor    int64 // of free disk space; 0: the journal's own
+	disk     *action.Disk
 
 	store  *journal.Journal
 	dialer *connection.Dialer
@@ -171,7 +172,7 @@ func (w *world) start() {
 func (w *world) options() Options {
 	return Options{
 		Connections: append([]*connection.Config{w.conn}, w.more...), Triggers: w.triggers, Watcher: w.dialer, Store: w.store,
-		StateDir: w.dir, Log: w.log, Trace: w.trace, Now: w.now, Env: action.Env{TempDir: w.t.TempDir()},
+		StateDir: w.dir, Log: w.log, Trace: w.trace, Now: w.now, Env: action.Env{TempDir: w.t.TempDir(), Disk: w.disk},
 	}
 }
 

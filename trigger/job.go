@@ -27,6 +27,7 @@ type job struct {
 	accepted  *journal.Commit // J1; nil: the job was in the journal at the start
 	journaled func()          // to be called once that is done; nil: nothing
 	changed   *journal.Commit // the last Update that must be durable before the next attempt; nil: none
+	seat      *seat           // while it is at work
 	turn      *startTurn      // when its first attempt may start; nil: at any time
 	retryAt   time.Time       // when the runner looks at it again
 	pushed    time.Time       // when the server told us; zero if it did not
@@ -90,6 +91,9 @@ func (j *job) nextLocal() int {
 func (j *job) nextServer() int {
 	return j.next(func(d action.Definition) bool { _, ok := d.(action.Server); return ok })
 }
+
+// unfinished reports whether any action is still to be done.
+func (j *job) unfinished() bool { return j.next(func(action.Definition) bool { return true }) >= 0 }
 
 func (j *job) next(wanted func(action.Definition) bool) int {
 	for i, a := range j.rec.Actions {

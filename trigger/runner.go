@@ -52,9 +52,11 @@ type runner struct {
 	timerAt    time.Time // when the timer fires, by the monotonic clock
 	ticked     time.Time // when it was set or fired last, by the wall clock
 	lastWasDue bool
-	lastTurn   *startTurn         // of the first attempt that was picked last
-	deadlines  map[*job]time.Time // of the actions that run
-	running    int
+	lastTurn   *startTurn              // of the first attempt that was picked last
+	deadlines  map[*job]time.Time      // of the actions that run
+	seated     int                     // jobs at work that have a seat
+	back       []*seat                 // jobs at work that wait for theirs
+	running    int                     // jobs at work
 	jobs       int                     // not ended
 	bytes      int64                   // of their messages
 	all        map[*job]struct{}       // jobs that were queued and have not ended
@@ -176,11 +178,16 @@ func (r *runner) place(j *job, again bool) {
 // pump starts what may start. r.mu is held.
 func (r *runner) pump() {
 	s := r.shift
-	for s.rule != nil && r.running < s.rule.cfg.Concurrency && s.stopping.Err() == nil {
+	for s.rule != nil && r.seated < s.rule.cfg.Concurrency && s.stopping.Err() == nil {
+		if r.seatAgain() {
+			continue
+		}
 		j := r.pick()
 		if j == nil {
 			return
 		}
+		j.seat = &seat{runner: r, shift: s}
+		r.seated++
 		r.running++
 		r.e.running.Add(1)
 		if s.rule.ordered() && j.turn == nil {
@@ -217,6 +224,7 @@ func (r *runner) run(s *shift, j *job) {
 	next, stopped := r.work(s, j)
 	j.turn.taken() // if it did not start anything
 	r.mu.Lock()
+	j.seat.rise()
 	r.running--
 	if stopped {
 		j.turn = nil
@@ -252,7 +260,7 @@ func (r *runner) work(s *shift, j *job) (next func(), stopped bool) {
 		if i < 0 {
 			return func() { r.e.localEnded(j) }, false
 		}
-		if s.stopping.Err() != nil {
+		if s.stopping.Err() != nil || !j.seat.sit() {
 			return nil, true
 		}
 		switch r.attempt(s, j, i) {
@@ -441,22 +449,18 @@ func (r *runner) attempt(s *shift, j *job, i int) attemptEnd {
 	}
 	// The turn comes first: who waits for the one before must not have a place that
 	// the one before needs.
-	if !j.turn.wait(s.stopping) || !acquire(s.stopping, r.unrecorded) {
-		return attemptStopped
-	}
-	if !acquire(s.stopping, r.e.slots) {
-		<-r.unrecorded
+	if !j.turn.wait(s.stopping) || !j.seat.reserve() {
 		return attemptStopped
 	}
 	result, took := r.do(ctx, j, i, def)
-	<-r.e.slots
+	j.seat.ended()
 	if ctx.Err() != nil && result.Outcome != action.Done {
 		// The daemon stops: the attempt counts as not ended, but what it has done is done.
 		if j.remember(state.Name, result.Paths, result.Progress, result.Note) {
 			j.changed = r.e.store.Update(j.rec)
-			r.releaseWhen(j.changed)
+			j.seat.recorded(j.changed)
 		} else {
-			<-r.unrecorded
+			j.seat.free()
 		}
 		return attemptStopped
 	}
@@ -516,6 +520,7 @@ func (r *runner) do(ctx context.Context, j *job, i int, def action.Local) (actio
 	result := def.Run(ctx, &action.Run{
 		Event: j.event(i), Key: idempotencyKey(j.rec.EventID, state.Name), Env: env,
 		Progress: j.progress(state.Name), Note: j.note(state.Name), Begun: j.turn.taken,
+		Settling: func() { j.seat.leave(j.rec.Size) },
 	})
 	crashpoint.Hit("engine.action.after")
 	return result, time.Since(start)
@@ -539,13 +544,13 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 		r.e.trace.action(j.rec.Trigger, state.Name, kind, "ok", took)
 		log.Info("action done", "seconds", seconds(took), "output", logOutput(result.Output))
 		state.State, state.Saved = journal.Done, result.Saved
-		// What only another attempt would want to know need not be forgotten: a result alone
-		// is written at once.
-		if len(result.Paths) > 0 && j.remember(state.Name, result.Paths, 0, "") {
+		// What only another attempt would want to know need not be forgotten, nor what only
+		// a later action would, after the last one: a result alone is written at once.
+		if len(result.Paths) > 0 && j.unfinished() && j.remember(state.Name, result.Paths, 0, "") {
 			j.changed = r.e.store.Update(j.rec)
-			r.releaseWhen(j.changed)
+			j.seat.recorded(j.changed)
 		} else {
-			r.releaseWhen(r.e.store.Result(j.rec.Seq, i, journal.Result{State: journal.Done, Saved: result.Saved}))
+			j.seat.recorded(r.e.store.Result(j.rec.Seq, i, journal.Result{State: journal.Done, Saved: result.Saved}))
 		}
 		return attemptDone
 	case action.Retry:
@@ -558,7 +563,7 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 		log.Warn("action failed, will be tried again", "err", result.Err, "next", state.Next.Format(time.RFC3339), "output", logOutput(result.Output))
 		j.changed = r.e.store.Update(j.rec)
 		crashpoint.Hit("engine.retry.sent")
-		r.releaseWhen(j.changed)
+		j.seat.recorded(j.changed)
 		return attemptLater
 	default:
 		r.e.trace.action(j.rec.Trigger, state.Name, kind, "dead", took)
@@ -567,21 +572,8 @@ func (r *runner) record(j *job, i int, result action.Result, took time.Duration)
 		j.fail(i, errText(result.Err), result.Output)
 		j.changed = r.e.store.Update(j.rec)
 		crashpoint.Hit("engine.dead.sent")
-		r.releaseWhen(j.changed)
+		j.seat.recorded(j.changed)
 		return attemptDone
-	}
-}
-
-// releaseWhen gives the place of an unrecorded result back once c is done.
-func (r *runner) releaseWhen(c *journal.Commit) {
-	select {
-	case <-c.Done():
-		<-r.unrecorded
-	default:
-		go func() {
-			<-c.Done()
-			<-r.unrecorded
-		}()
 	}
 }
 

@@ -82,11 +82,20 @@ type Run struct {
 	// waits for it, where several run at once. An action that does not call it has begun
 	// when it has ended. nil: nobody waits.
 	Begun func()
+	// Settling is called when the attempt does little more than wait for the disk: another
+	// action may run in its place meanwhile. nil: the place stays taken.
+	Settling func()
 }
 
 func (r *Run) begun() {
 	if r.Begun != nil {
 		r.Begun()
+	}
+}
+
+func (r *Run) settling() {
+	if r.Settling != nil {
+		r.Settling()
 	}
 }
 
@@ -96,6 +105,7 @@ type Env struct {
 	BaseDir string       // relative paths are relative to it: the config file's directory
 	TempDir string       // private directory for temporary files, on the state directory's file system
 	Mailer  Mailer       // sends mail; nil: mail, forward and reply fail
+	Disk    *Disk        // makes saved files durable; nil: the process's
 	Answers Answers      // counts what reply sends; nil: nothing is counted
 }
 

@@ -130,9 +130,19 @@ func (a *Append) append(path string, line []byte, e *event.Event) (err error) {
 		return err
 	}
 	if made {
-		return syncDirectory(dir)
+		return syncRoot(dir)
 	}
 	return nil
+}
+
+// syncRoot makes a directory's entries durable.
+func syncRoot(dir *os.Root) error {
+	f, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return theDisk.syncFile(f)
 }
 
 // open opens the file, which no symbolic link leads out of its directory, or makes it.

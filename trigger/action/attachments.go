@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"mailtrigger/connection/setting"
-	"mailtrigger/trigger/event"
 )
 
 // SaveAttachments keeps attachments as files, byte for byte.
@@ -69,48 +69,50 @@ func (a *SaveAttachments) Run(ctx context.Context, r *Run) Result {
 	if r.Event.Message == nil {
 		return dead(errNoMessage)
 	}
-	result := Result{Paths: map[int]string{}}
-	taken := map[string]map[string]bool{} // directory, name
-	var kept []string
+	in := newInstallation(ctx, r)
+	files := map[int]*file{} // by attachment
+	end, failed := Result{}, -1
 	for i, e := range perAttachment(r.Event, &a.selection) {
 		levels, name, err := a.where(ctx, e)
 		if err != nil {
-			return a.failed(result, unmade(ctx, err), e)
+			end, failed = unmade(ctx, err), i
+			break
 		}
-		dir := filepath.Join(levels...)
-		f := file{
-			root: a.root(r.Env), levels: levels, name: name,
-			identity: fmt.Sprintf("%s-%d", r.Key, i),
-			size:     e.Attachment.Size,
-			open:     e.Attachment.Open,
-			conflict: a.OnConflict, fileMode: a.fileMode, directoryMode: a.directoryMode,
-			taken: taken[dir],
+		files[i] = a.file(r.Env, levels, name, fmt.Sprintf("%s-%d", r.Key, i), e.Attachment.Size, e.Attachment.Open)
+		if !in.add(files[i]) {
+			break
 		}
-		made, err := f.install(ctx)
-		switch {
-		case err != nil:
-			return a.failed(result, retry(err), e)
-		case made == "":
-			kept = append(kept, a.absolute(r.Env, levels, name)+" was there and is kept\n")
-			continue
-		}
-		if taken[dir] == nil {
-			taken[dir] = map[string]bool{}
-		}
-		taken[dir][made] = true
-		result.Paths[i] = a.absolute(r.Env, levels, made)
-		result.Saved = append(result.Saved, result.Paths[i])
 	}
-	result.Output = []byte(strings.Join(kept, ""))
-	return result
+	if f, err := in.finish(); err != nil {
+		end = retry(err)
+		for i := range files {
+			if files[i] == f {
+				failed = i
+			}
+		}
+	}
+	return a.result(r, files, end, failed)
 }
 
-// failed is the end of an attempt at one attachment. What was saved before it stays,
-// and is found again by the next attempt.
-func (a *SaveAttachments) failed(so, end Result, e *event.Event) Result {
-	so.Outcome = end.Outcome
-	so.Err = fmt.Errorf("attachment %q: %w", setting.Printable(e.Attachment.Name, 100), end.Err)
-	return so
+// result is the end of an attempt, of which one attachment has failed, or none (-1). What
+// was saved before it stays, and is found again by the next attempt.
+func (a *SaveAttachments) result(r *Run, files map[int]*file, end Result, failed int) Result {
+	end.Paths = map[int]string{}
+	var kept []string
+	for _, i := range slices.Sorted(maps.Keys(files)) {
+		switch f := files[i]; {
+		case f.placed:
+			end.Paths[i] = filepath.Join(f.path, f.made)
+			end.Saved = append(end.Saved, end.Paths[i])
+		case end.Outcome == Done:
+			kept = append(kept, filepath.Join(f.path, f.name)+" was there and is kept\n")
+		}
+	}
+	end.Output = []byte(strings.Join(kept, ""))
+	if failed >= 0 {
+		end.Err = fmt.Errorf("attachment %q: %w", setting.Printable(r.Event.Message.Attachments[failed].Name, 100), end.Err)
+	}
+	return end
 }
 
 // Describe implements Local: one path a line, as long as nothing has that name.

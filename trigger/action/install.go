@@ -1,292 +1,222 @@
 package action
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
-	"time"
+	"slices"
 
 	"mailtrigger/trigger/crashpoint"
 )
 
-// tempPrefix begins the names of files that are not yet whole.
-const tempPrefix = ".mailtriggerd-"
-
-// A file is one that is to be placed.
+// An installation places the files of one message, several in each step:
 //
-// Nothing is written outside the root, whatever a name or a planted symbolic link
-// says: everything goes through an os.Root. A file appears under its name whole or
-// not at all: it is written under a name that begins with a dot, synced, and
-// linked (or renamed, to overwrite) into place.
+//  1. they are written under temporary names,
+//  2. their bytes are synced, and the entries of directories that were made for them,
+//  3. they get their names,
+//  4. the entries of their directories are synced.
 //
-// A retry finds the file that an attempt before it made, though the record of that
-// was lost: the fraction of a second of the file's time of modification is a mark
-// of the event. Same bytes and same mark is the same file; the same bytes from
-// another mail are another. On a file system that keeps whole seconds only, same
-// bytes are enough.
-type file struct {
-	root     string   // absolute
-	levels   []string // directories below it, each one safe
-	name     string   // a safe name
-	identity string   // of the event, the action and the part
-	size     int64
-	open     func() io.Reader
-
-	conflict                string
-	fileMode, directoryMode fs.FileMode
-	// taken are the names this run gave to other parts of the same message: they
-	// are numbered though the conflict should be resolved in another way.
-	taken map[string]bool
+// Only then is any of them placed. What fails ends the installation; the files before
+// the one that failed are placed all the same.
+type installation struct {
+	ctx    context.Context
+	run    *Run
+	disk   *Disk
+	dirs   map[string]*directory      // open, by path
+	taken  map[string]map[string]bool // names given to files of this message, by directory
+	batch  []*file                    // written, not placed
+	failed *file                      // the first that could not be placed
+	err    error                      // why
 }
 
-// install places the file and returns the name it got; "" if it was skipped.
-func (f *file) install(ctx context.Context) (name string, err error) {
-	dir, err := f.enter()
-	if err != nil {
-		return "", fileError("open the directory "+filepath.Join(f.root, filepath.Join(f.levels...)), err)
+// maxBatch is how many files of a message are open at once.
+const maxBatch = 8
+
+func newInstallation(ctx context.Context, r *Run) *installation {
+	in := &installation{ctx: ctx, run: r, disk: r.Env.Disk, dirs: make(map[string]*directory), taken: make(map[string]map[string]bool)}
+	if in.disk == nil {
+		in.disk = &theDisk
 	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	temp := tempPrefix + hex.EncodeToString(f.digest()[:8]) + ".tmp"
-	conflict := f.conflict
-	if f.taken[f.name] {
-		conflict = conflictNumber
+	return in
+}
+
+// add writes a file, and places those before it if it cannot be placed together with them.
+// It reports false once something has failed.
+func (in *installation) add(f *file) bool {
+	if len(in.batch) == maxBatch || in.hasTwin(f) {
+		in.place()
 	}
-	if conflict != conflictOverwrite {
-		name, free := f.find(dir)
+	if in.err == nil {
+		in.fail(f, in.prepare(f))
+	}
+	return in.err == nil
+}
+
+// finish places what is left, and returns the first file that failed and why; nil if none did.
+func (in *installation) finish() (failed *file, err error) {
+	in.run.settling()
+	in.place()
+	for _, dir := range in.dirs {
+		if err := dir.Close(); err != nil && in.err == nil {
+			in.err = fileError("close the directory "+dir.path, err)
+		}
+	}
+	return in.failed, in.err
+}
+
+func (in *installation) fail(f *file, err error) {
+	if err != nil && in.err == nil {
+		in.failed, in.err = f, err
+	}
+}
+
+// hasTwin reports whether a file of the batch wants the same name: who gets it must
+// be known before the other looks for one.
+func (in *installation) hasTwin(f *file) bool {
+	for _, b := range in.batch {
+		if b.path == f.path && b.name == f.name {
+			return true
+		}
+	}
+	return false
+}
+
+// prepare writes the file, unless it is there.
+func (in *installation) prepare(f *file) (err error) {
+	if f.dir = in.dirs[f.path]; f.dir == nil {
+		if f.dir, err = in.disk.enter(f.root, f.levels, f.directoryMode); err != nil {
+			return fileError("open the directory "+f.path, err)
+		}
+		in.dirs[f.path] = f.dir
+	}
+	if in.taken[f.path] == nil {
+		in.taken[f.path] = make(map[string]bool)
+	}
+	if f.taken = in.taken[f.path]; f.taken[f.name] {
+		f.conflict = conflictNumber
+	}
+	if f.conflict != conflictOverwrite {
+		name, free := f.find()
 		if !free {
-			_ = dir.Remove(temp) // there if the daemon died right after link
-			return name, nil
+			_ = f.dir.Remove(f.tempName()) // there if the daemon died right after link
+			f.made = name
+			f.taken[name] = true
+			in.batch = append(in.batch, f)
+			return nil
 		}
-		if conflict == conflictSkip && name != f.name {
-			return "", nil
+		if f.conflict == conflictSkip && name != f.name {
+			return nil
 		}
 	}
-	if err := f.write(ctx, dir, temp); err != nil {
-		_ = dir.Remove(temp)
-		return "", fileError("write "+f.name+" in "+dir.Name(), err)
+	if f.temp, err = f.write(in.ctx); err != nil {
+		return fileError("write "+f.name+" in "+f.path, err)
+	}
+	in.batch = append(in.batch, f)
+	return nil
+}
+
+// place gives the files of the batch their names, all durably.
+func (in *installation) place() {
+	batch := in.batch
+	in.batch = nil
+	if len(batch) == 0 {
+		return
+	}
+	crashpoint.Hit("action.file.unsynced")
+	if err := syncBytes(batch); err != nil {
+		drop(batch)
+		in.fail(batch[0], fileError("write "+several(batch), err))
+		return
 	}
 	crashpoint.Hit("action.file.written")
-	name, err = f.link(dir, temp, conflict)
+	for i, f := range batch {
+		if err := f.settle(); err != nil {
+			in.fail(f, fileError("place "+several(batch[i:i+1]), err))
+			drop(batch[i:])
+			batch = batch[:i]
+			break
+		}
+	}
 	crashpoint.Hit("action.file.linked")
-	if err == nil {
-		err = syncDirectory(dir)
+	if err := syncNames(batch); err != nil {
+		for _, f := range batch {
+			f.takeBack()
+		}
+		in.failed, in.err = batch[0], fileError("place "+several(batch), err)
+		return
 	}
-	if err != nil {
-		_ = dir.Remove(temp)
-		return "", fileError("place "+f.name+" in "+dir.Name(), err)
+	for _, f := range batch {
+		f.placed = f.made != ""
 	}
-	return name, nil
 }
 
-// enter opens the directory, and makes what of it is missing.
-func (f *file) enter() (*os.Root, error) {
-	if err := f.makeRoot(); err != nil {
-		return nil, err
-	}
-	dir, err := os.OpenRoot(f.root)
-	if err != nil {
-		return nil, err
-	}
-	for _, level := range f.levels {
-		next, err := f.descend(dir, level)
-		if err = errors.Join(err, dir.Close()); err != nil {
-			return nil, err
+// syncBytes makes durable what the files of a batch hold, and the ways to their directories.
+func syncBytes(batch []*file) (err error) {
+	for v, on := range byVolume(batch) {
+		var files []*os.File
+		var above []*directory
+		for _, f := range on {
+			if f.temp != nil {
+				files = append(files, f.temp.File)
+			}
 		}
-		dir = next
-	}
-	return dir, nil
-}
-
-func (f *file) makeRoot() error {
-	if _, err := os.Stat(f.root); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.MkdirAll(f.root, f.directoryMode); err != nil {
-		return err
-	}
-	return os.Chmod(f.root, f.directoryMode) // whatever the umask
-}
-
-func (f *file) descend(dir *os.Root, level string) (*os.Root, error) {
-	switch err := dir.Mkdir(level, f.directoryMode); {
-	case err == nil:
-		if err := errors.Join(dir.Chmod(level, f.directoryMode), syncDirectory(dir)); err != nil {
-			return nil, err
+		for _, dir := range directories(on) {
+			above = append(above, dir.made...)
 		}
-	case !errors.Is(err, fs.ErrExist):
-		return nil, err
-	}
-	return dir.OpenRoot(level)
-}
-
-// find returns the first name that is free, or the name under which the file
-// already is.
-func (f *file) find(dir *os.Root) (name string, free bool) {
-	for n := range maxNumber {
-		name = numbered(f.name, n)
-		if f.taken[name] {
-			continue
-		}
-		info, err := dir.Lstat(name)
-		if err != nil {
-			return name, true // if it is not free, link will say so
-		}
-		if f.same(dir, name, info) {
-			return name, false
+		if len(files)+len(above) > 0 {
+			err = errors.Join(err, v.sync(files, above))
 		}
 	}
-	return name, true
-}
-
-// same reports whether what is there under a name is this file.
-func (f *file) same(dir *os.Root, name string, info fs.FileInfo) bool {
-	mark := info.ModTime().Nanosecond()
-	if !info.Mode().IsRegular() || info.Size() != f.size || mark != 0 && mark != f.mark() {
-		return false
-	}
-	there, err := dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return false
-	}
-	defer there.Close()
-	return sameBytes(there, f.open())
-}
-
-func sameBytes(a, b io.Reader) bool {
-	p, q := make([]byte, 32<<10), make([]byte, 32<<10)
-	for {
-		n, errA := io.ReadFull(a, p)
-		m, errB := io.ReadFull(b, q)
-		if n != m || !bytes.Equal(p[:n], q[:m]) {
-			return false
-		}
-		if errA != nil || errB != nil {
-			return n < len(p) && isEOF(errA) && isEOF(errB)
-		}
-	}
-}
-
-func isEOF(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
-
-func (f *file) digest() []byte {
-	sum := sha256.Sum256([]byte(f.identity))
-	return sum[:]
-}
-
-// mark is the fraction of a second that says whose file it is, in nanoseconds: in
-// steps of 100, which is what the coarser of the file systems keep, and never 0.
-func (f *file) mark() int {
-	return int(binary.BigEndian.Uint64(f.digest()[8:])%9_999_999+1) * 100
-}
-
-// write makes the file under a temporary name. The name is always the same for the
-// same file, so that one which a crash left behind is replaced.
-func (f *file) write(ctx context.Context, dir *os.Root, temp string) (err error) {
-	if err := dir.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	w, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	n, err := io.Copy(w, untilEnd{ctx, f.open()})
-	if err != nil {
-		return err
-	}
-	if n != f.size {
-		return fmt.Errorf("%d bytes came of %d", n, f.size)
-	}
-	if err := w.Chmod(f.fileMode); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	at := time.Now().Truncate(time.Second).Add(time.Duration(f.mark()))
-	if err := dir.Chtimes(temp, at, at); err != nil {
-		return err
-	}
-	return w.Sync()
-}
-
-// link gives the temporary file its name.
-func (f *file) link(dir *os.Root, temp, conflict string) (string, error) {
-	if conflict == conflictOverwrite {
-		return f.name, dir.Rename(temp, f.name)
-	}
-	for n := range maxNumber {
-		name := numbered(f.name, n)
-		if f.taken[name] {
-			continue
-		}
-		err := linkNew(dir, temp, name)
-		if err == nil {
-			return name, nil
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return "", err
-		}
-		if conflict == conflictSkip {
-			return "", dir.Remove(temp)
-		}
-	}
-	return "", fmt.Errorf("there are %d files of this name", maxNumber)
-}
-
-// linkNew moves temp to name, which must be free.
-func linkNew(dir *os.Root, temp, name string) error {
-	err := dir.Link(temp, name)
-	if err == nil {
-		crashpoint.Hit("action.file.named")
-		return dir.Remove(temp)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	// A file system without hard links: take the name, then replace what took it.
-	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), dir.Rename(temp, name))
-}
-
-// syncDirectory makes the directory's entries durable, where the file system can.
-func syncDirectory(dir *os.Root) error {
-	f, err := dir.Open(".")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	err = f.Sync()
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
-		return nil
+	for _, dir := range directories(batch) {
+		err = errors.Join(err, dir.arrived())
 	}
 	return err
 }
 
-// untilEnd is a reader that stops when ctx ends.
-type untilEnd struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u untilEnd) Read(p []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
+// syncNames makes durable which names the files of a batch have.
+func syncNames(batch []*file) (err error) {
+	for v, on := range byVolume(batch) {
+		err = errors.Join(err, v.sync(nil, directories(on)))
 	}
-	return u.r.Read(p)
+	return err
 }
 
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+func byVolume(batch []*file) map[*volume][]*file {
+	m := make(map[*volume][]*file, 1)
+	for _, f := range batch {
+		m[f.dir.volume] = append(m[f.dir.volume], f)
+	}
+	return m
 }
 
-func isReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
+// directories lists those of the files, each once.
+func directories(of []*file) (list []*directory) {
+	for _, f := range of {
+		if !slices.Contains(list, f.dir) {
+			list = append(list, f.dir)
+		}
+	}
+	return list
+}
+
+// drop does away with files that get no name.
+func drop(batch []*file) {
+	for _, f := range batch {
+		if f.temp != nil {
+			f.temp.drop()
+		}
+	}
+}
+
+// several names the files that an error is about.
+func several(batch []*file) string {
+	more := ""
+	if n := len(batch) - 1; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return batch[0].name + more + " in " + batch[0].path
+}

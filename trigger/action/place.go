@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -135,6 +136,15 @@ func (p *Place) where(ctx context.Context, e *event.Event) (levels []string, nam
 		return nil, "", fmt.Errorf("name: %w", err)
 	}
 	return levels, safeName(name), nil
+}
+
+// file returns a file to be placed; part tells it from the others of its message.
+func (p *Place) file(env Env, levels []string, name, identity string, size int64, open func() io.Reader) *file {
+	return &file{
+		root: p.root(env), levels: levels, path: p.absolute(env, levels, ""), name: name,
+		identity: identity, size: size, open: open,
+		conflict: p.OnConflict, fileMode: p.fileMode, directoryMode: p.directoryMode,
+	}
 }
 
 // absolute returns the path of a file placed.

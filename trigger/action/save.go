@@ -38,21 +38,17 @@ func (a *Save) Run(ctx context.Context, r *Run) Result {
 	if err != nil {
 		return unmade(ctx, err)
 	}
-	f := file{
-		root: a.root(r.Env), levels: levels, name: name,
-		identity: r.Key,
-		size:     int64(len(r.Event.Raw)),
-		open:     func() io.Reader { return bytes.NewReader(r.Event.Raw) },
-		conflict: a.OnConflict, fileMode: a.fileMode, directoryMode: a.directoryMode,
-	}
-	made, err := f.install(ctx)
+	f := a.file(r.Env, levels, name, r.Key, int64(len(r.Event.Raw)), func() io.Reader { return bytes.NewReader(r.Event.Raw) })
+	in := newInstallation(ctx, r)
+	in.add(f)
+	_, err = in.finish()
 	switch {
 	case err != nil:
 		return retry(err)
-	case made == "":
+	case f.made == "":
 		return Result{Output: fmt.Appendf(nil, "%s was there and is kept", a.absolute(r.Env, levels, name))}
 	}
-	return Result{Saved: []string{a.absolute(r.Env, levels, made)}}
+	return Result{Saved: []string{a.absolute(r.Env, levels, f.made)}}
 }
 
 // Describe implements Local: the path, as long as nothing has that name.

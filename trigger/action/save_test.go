@@ -116,16 +116,19 @@ func TestSaveConflict(t *testing.T) {
 	for _, c := range []struct {
 		conflict string
 		want     []string
+		named    bool
 	}{
-		{"number", []string{"x-1.eml=second", "x.eml=first"}},
-		{"overwrite", []string{"x.eml=second"}},
-		{"skip", []string{"x.eml=first"}},
+		{"number", []string{"x-1.eml=second", "x.eml=first"}, false},
+		{"number", []string{"x-1.eml=second", "x.eml=first"}, true},
+		{"overwrite", []string{"x.eml=second"}, true},
+		{"skip", []string{"x.eml=first"}, false},
+		{"skip", []string{"x.eml=first"}, true},
 	} {
 		dir := t.TempDir()
 		a := ready(t, &Save{Common: Common{Name: "x.eml"}, Place: Place{Directory: dir, OnConflict: c.conflict}})
 		for _, text := range []string{"first", "second", "second"} { // the third is a retry
 			r := newRun(t, func(e *event.Event) { e.Raw, e.ID = []byte(text), "id of "+text })
-			r.Key = r.Event.ID
+			r.Key, r.Env.Disk = r.Event.ID, &Disk{named: c.named}
 			got := a.Run(t.Context(), r)
 			wantDone(t, got)
 			if skipped := c.conflict == "skip" && text == "second"; skipped != (len(got.Saved) == 0) || skipped != (len(got.Output) > 0) {
@@ -204,7 +207,7 @@ func TestSaveSymlinks(t *testing.T) {
 			}
 			a := ready(t, &Save{Common: Common{Name: "x.eml"}, Place: Place{Directory: dir, Subdirectory: "sub", OnConflict: conflict}})
 			r := newRun(t, raw)
-			r.Key = "key"
+			r.Key, r.Env.Disk = "key", &Disk{named: c.name == "temporary"}
 			got := a.Run(within(t, 10*time.Second), r)
 			if c.fine {
 				wantDone(t, got)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"text/template"
 	"text/template/parse"
 	"time"
@@ -33,6 +34,15 @@ type text struct {
 	t     *template.Template // else
 	max   int                // bytes of output
 	names []string           // the .Match.NAME it uses
+	bound sync.Pool          // of *binding, for the next run
+}
+
+// A binding is a template with functions that are of one run. As a copy of the template
+// costs more than most runs of it, it is kept for the next.
+type binding struct {
+	t     *template.Template
+	ctx   context.Context
+	event *event.Event
 }
 
 // newText parses a template. guard, if not "", is the function that every action's
@@ -45,7 +55,7 @@ func newText(s string, max int, guard string) (*text, error) {
 	case !strings.Contains(s, "{{"):
 		return &text{plain: s}, nil
 	}
-	t, err := template.New("template").Option("missingkey=error").Funcs(functions(context.Background(), nil)).Parse(s)
+	t, err := template.New("template").Option("missingkey=error").Funcs(functions(&binding{})).Parse(s)
 	if err != nil {
 		return nil, templateError(err)
 	}
@@ -74,15 +84,34 @@ func (x *text) run(ctx context.Context, e *event.Event) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTemplateTime,
 		fmt.Errorf("the template ran longer than %s", maxTemplateTime))
 	defer cancel()
-	t, err := x.t.Clone()
+	b, err := x.bind()
 	if err != nil {
 		return "", templateError(err)
 	}
+	b.ctx, b.event = ctx, e
+	defer func() {
+		b.ctx, b.event = nil, nil
+		x.bound.Put(b)
+	}()
 	out := limitedText{ctx: ctx, max: x.max}
-	if err := t.Funcs(functions(ctx, e)).Execute(&out, e); err != nil {
+	if err := b.t.Execute(&out, e); err != nil {
 		return "", templateError(err)
 	}
 	return out.String(), nil
+}
+
+// bind returns a binding that nobody else uses.
+func (x *text) bind() (*binding, error) {
+	if b, ok := x.bound.Get().(*binding); ok {
+		return b, nil
+	}
+	t, err := x.t.Clone()
+	if err != nil {
+		return nil, err
+	}
+	b := &binding{}
+	b.t = t.Funcs(functions(b))
+	return b, nil
 }
 
 // check runs the template against the sample, as if every group of a "matches"
@@ -228,14 +257,14 @@ func (w *walker) match(ident []string) {
 	}
 }
 
-// functions are what templates may call, for one run.
-func functions(ctx context.Context, e *event.Event) template.FuncMap {
+// functions are what templates may call, for the runs of a binding.
+func functions(b *binding) template.FuncMap {
 	return template.FuncMap{
 		"json":     jsonText,
 		"truncate": truncate,
 		"date":     date,
 		"header": func(name string, from ...any) (string, error) {
-			return header(e, name, from)
+			return header(b.event, name, from)
 		},
 		"pathsafe": message.SafeName,
 		"default": func(fallback, value any) any {
@@ -254,7 +283,7 @@ func functions(ctx context.Context, e *event.Event) template.FuncMap {
 		"printf":  func(f string, a ...any) (string, error) { return bounded(fmt.Sprintf(f, a...)) },
 
 		// For the walker only.
-		"tick":      func() (string, error) { return "", context.Cause(ctx) },
+		"tick":      func() (string, error) { return "", context.Cause(b.ctx) },
 		"query":     func(v any) string { return url.QueryEscape(fmt.Sprint(v)) },
 		"component": func(v any) string { return component(fmt.Sprint(v)) },
 	}

@@ -7,6 +7,7 @@ var names = []string{
 	"action.append.written",
 	"action.file.linked",
 	"action.file.named",
+	"action.file.unsynced",
 	"action.file.written",
 	"engine.accept.ready",
 	"engine.action.after",

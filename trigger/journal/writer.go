@@ -11,6 +11,7 @@ import (
 
 const (
 	groupWait  = 5 * time.Millisecond // how long a result waits for company
+	groupLazy  = 32                   // results that do not wait for more company
 	groupOps   = 4096                 // mutations in a transaction, at most
 	groupBytes = 32 << 20             // bytes in a transaction; one mutation may be more
 
@@ -143,7 +144,7 @@ func (w *writer) take(all, closing bool) (group []*op, wait time.Duration) {
 		size += o.size
 		lazy = lazy && o.lazy
 	}
-	if len(group) > 0 && lazy && !closing {
+	if len(group) > 0 && len(group) < groupLazy && lazy && !closing {
 		if wait = groupWait - time.Since(group[0].queued); wait > 0 {
 			return nil, wait
 		}
