@@ -11,7 +11,8 @@
 //	            (package gate), which say whether and when they fire. What the gates
 //	            remember (keeper, claims) goes into the same transaction.
 //	runner      one a trigger. It runs jobs' local actions, in order, each tried
-//	            again alone; a job that waits for a retry steps aside.
+//	            again alone; a job that waits for a retry steps aside. What counts
+//	            among its concurrency is in seat.go.
 //	group       the jobs of one message. When the local actions of all of them have
 //	            ended, and every trigger on the mailbox has passed the message, the
 //	            collector does on the server what is to be done there (finish), in

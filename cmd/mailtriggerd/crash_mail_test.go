@@ -23,6 +23,9 @@ func (r *trial) post(mailbox, tag string, size int) *mail {
 	m := &mail{name: name, mailbox: mailbox, text: strings.ReplaceAll(text.String(), "\r\n", "\n")}
 	m.raw = fmt.Appendf(nil, "Subject: %s\r\nFrom: Bob <bob@example.com>\r\nTo: alice@example.com\r\nDate: Mon, 02 Nov 2026 10:00:00 +0000\r\nMessage-ID: <%s.%s@example.com>\r\n\r\n%s\r\n",
 		name, name, r.name, &text)
+	if r.scenario.twins {
+		m.raw = withTwins(m.raw)
+	}
 	r.mu.Lock()
 	r.mails[name], r.sums[name] = m, sum(m.raw)
 	r.order = append(r.order, m)
@@ -33,6 +36,15 @@ func (r *trial) post(mailbox, tag string, size int) *mail {
 	m.uid = r.srv.Append(crashUser, mailbox, m.raw, nil, time.Now())
 	return m
 }
+
+// withTwins puts two attachments into a mail.
+func withTwins(raw []byte) []byte {
+	header, text, _ := strings.Cut(string(raw), "\r\n\r\n")
+	part := "--twins\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename=a.pdf\r\n\r\n" + twin + "\r\n"
+	return []byte(header + "\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=twins\r\n\r\n--twins\r\n\r\n" + text + part + part + "--twins--\r\n")
+}
+
+const twin = "%PDF-1.4 of any mail"
 
 // burst posts from 1 to n mails.
 func (r *trial) burst(mailbox, tag string, n int) (mails []*mail) {

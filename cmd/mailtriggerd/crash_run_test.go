@@ -38,6 +38,7 @@ type scenario struct {
 	relief func(r *trial)                    // called as long as not all is done
 	leave  func(r *trial)                    // after the end
 
+	twins   bool     // each mail has two attachments of the same name and bytes
 	ordered bool     // the first attempts of each trigger start in the order of the UIDs
 	also    []string // rare crash points, which have their turn more often
 	orderly bool     // half of the ends are by SIGTERM

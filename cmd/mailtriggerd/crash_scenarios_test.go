@@ -184,10 +184,19 @@ func deliveryScenarios() []*scenario {
 			wave:   func(r *trial) { r.post("INBOX", "large", 80<<10) },
 		},
 		{
-			name: "files", options: clearText, also: []string{"action.file.written", "action.file.named", "action.file.linked", "action.append.written"},
+			name: "files", options: clearText, also: []string{"action.file.unsynced", "action.file.written", "action.file.linked", "action.append.written"},
 			triggers: aTrigger("one", "", anAction("save", "save", "directory = \"@DIR@/saved\"\nsubdirectory = \"{{.Message.Subject}}\""),
 				anAction("append", "append", `file = "@DIR@/lines"`), aHook("hook", "")),
 			expect: wantOne, check: checkFiles,
+		},
+		{
+			name: "files-at-once", options: clearText, twins: true, also: []string{"action.file.unsynced", "action.file.written", "action.file.linked"},
+			triggers: aTrigger("one", "concurrency = 4", anAction("save", "save", "directory = \"@DIR@/saved\"\nsubdirectory = \"{{.Message.Subject}}\""),
+				anAction("last", "save", "directory = \"@DIR@/last\"\nfile_name = \"{{.Message.Subject}}\"\non_conflict = \"overwrite\""),
+				anAction("parts", "save_attachments", "directory = \"@DIR@/parts\"\nsubdirectory = \"{{.Message.Subject}}\""), aHook("hook", "")),
+			expect: wantOne, parallel: map[string]int{"one": 4},
+			wave:  func(r *trial) { r.burst("INBOX", "mail", 16) },
+			check: checkTwins,
 		},
 		{
 			name: "poison", triggers: two, options: clearText, expect: wantTwo,
@@ -316,24 +325,59 @@ func fullQueue() *scenario {
 // checkFiles looks at what save and append have made: each mail once, whole, and
 // nothing else.
 func checkFiles(r *trial) (wrong []string) {
-	saved := make(map[string][]string)
-	dirs, _ := os.ReadDir(filepath.Join(r.dir, "saved"))
-	for _, d := range dirs {
-		files, _ := os.ReadDir(filepath.Join(r.dir, "saved", d.Name()))
-		for _, f := range files {
-			saved[d.Name()] = append(saved[d.Name()], f.Name())
-		}
-	}
+	wrong = checkSaved(r)
 	lines, _ := os.ReadFile(filepath.Join(r.dir, "lines"))
 	for _, m := range r.mailsSoFar() {
-		if files := saved[m.name]; len(files) != 1 {
-			wrong = append(wrong, fmt.Sprintf("%s is saved as %q", m.name, files))
-		} else if b, err := os.ReadFile(filepath.Join(r.dir, "saved", m.name, files[0])); err != nil || sum(b) != r.sums[m.name] {
-			wrong = append(wrong, m.name+" is not saved whole")
-		}
 		if n := strings.Count(string(lines), `"subject":"`+m.name+`"`); n != 1 {
 			wrong = append(wrong, fmt.Sprintf("%s has %d lines", m.name, n))
 		}
 	}
 	return wrong
+}
+
+// checkSaved looks at the mails that are saved each in a directory of its own.
+func checkSaved(r *trial) (wrong []string) {
+	for _, m := range r.mailsSoFar() {
+		dir := filepath.Join(r.dir, "saved", m.name)
+		if files := namesIn(dir); len(files) != 1 {
+			wrong = append(wrong, fmt.Sprintf("%s is saved as %q", m.name, files))
+		} else if b, err := os.ReadFile(filepath.Join(dir, files[0])); err != nil || sum(b) != r.sums[m.name] {
+			wrong = append(wrong, m.name+" is not saved whole")
+		}
+	}
+	return wrong
+}
+
+// checkTwins looks at that and at mails that are saved all in one directory, and at both
+// their attachments.
+func checkTwins(r *trial) (wrong []string) {
+	wrong = checkSaved(r)
+	mails := r.mailsSoFar()
+	if files := namesIn(filepath.Join(r.dir, "last")); len(files) != len(mails) {
+		wrong = append(wrong, fmt.Sprintf("%d mails are saved as %q", len(mails), files))
+	}
+	for _, m := range mails {
+		if b, err := os.ReadFile(filepath.Join(r.dir, "last", m.name)); err != nil || sum(b) != r.sums[m.name] {
+			wrong = append(wrong, m.name+" is not saved whole by its name")
+		}
+		dir := filepath.Join(r.dir, "parts", m.name)
+		if files := namesIn(dir); !slices.Equal(files, []string{"a-1.pdf", "a.pdf"}) {
+			wrong = append(wrong, fmt.Sprintf("the attachments of %s are saved as %q", m.name, files))
+		}
+		for _, name := range namesIn(dir) {
+			if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != twin {
+				wrong = append(wrong, fmt.Sprintf("%s of %s is not saved whole", name, m.name))
+			}
+		}
+	}
+	return wrong
+}
+
+// namesIn returns what is in a directory, sorted.
+func namesIn(dir string) (names []string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }

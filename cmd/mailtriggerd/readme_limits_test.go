@@ -101,6 +101,8 @@ func TestReadmeLimits(t *testing.T) {
 		{"actions that run at once", count1000(of("trigger/engine.go", "maxRunning"))},
 		{"`concurrency`", count1000(of("trigger/validate.go", "maxConcurrency"))},
 		{"results", count1000(of("trigger/runner.go", "maxUnrecorded"))},
+		{"saves that wait", binary(of("trigger/seat.go", "maxSettling")), binary(of("trigger/seat.go", "leastSettling"))},
+		{"files of one message", count1000(of("trigger/action/install.go", "maxBatch"))},
 		{"`limit.count`", count1000(of("trigger/gate/config.go", "maxCount"))},
 		{"messages of a trigger that `dedupe` remembers", count1000(of("trigger/journal/types.go", "MaxClaims"))},
 		{"size of a message", count1000(int64(c.MaxSize)) + " bytes"},

@@ -6,7 +6,7 @@
 //
 //	exec              exec.go, process.go      a command; started by child.go, spawn_linux.go
 //	webhook           webhook.go, address.go, signature.go
-//	save              save.go, place.go, install.go
+//	save              save.go, place.go; file.go, temporary.go, directory.go, install.go, disk.go
 //	save_attachments  attachments.go
 //	append            append.go
 //	mail              mail.go, outgoing.go, send.go
@@ -24,7 +24,7 @@
 // An attempt may be repeated though it succeeded, if the daemon died before that was
 // recorded. It is then given the same event id and the same idempotency key, and each type
 // does what it can with it: webhook sends it on, save and save_attachments find
-// the file they made (see file in install.go), append finds its line, and what is sent
+// the file they made (see file in file.go), append finds its line, and what is sent
 // by mail has the same Message-ID.
 //
 // What comes from a mail is a stranger's: it may fill an argument, a header, the
