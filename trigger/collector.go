@@ -47,6 +47,7 @@ type collector struct {
 	fails    map[uint32]fetchFails // of messages fetched alone
 	lost     int                   // sessions that have ended, one after the other, over collectNext
 	pipeline *journal.Commit       // the last batch sent to the journal
+	ahead    *delivery             // a batch of the backlog that was fetched, while new mail goes before it; nil: none
 
 	backlog     atomic.Pointer[map[string]uint64] // what triggers have still to read of the mail that was there; written by look
 	backlogTold time.Time                         // when the log was last told of it

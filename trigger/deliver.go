@@ -55,14 +55,18 @@ func (c *collector) deliver(ctx context.Context, mb *connection.Mailbox, infos [
 		if err := c.conclude(d, pushed); err != nil {
 			return err
 		}
+		if failed != nil && !refused(failed) {
+			return failed
+		}
 		if next != nil {
 			c.beginJudging(next)
 		}
-		if err := then(len(infos)); err != nil {
+		outer := c.ahead
+		c.ahead = next
+		err := then(len(infos))
+		next, c.ahead = c.ahead, outer
+		if err != nil {
 			return err
-		}
-		if failed != nil && !refused(failed) {
-			return failed
 		}
 	}
 	return nil
@@ -193,17 +197,20 @@ func (c *collector) outdated() bool {
 
 // takeMemory takes room for the messages of what all mailboxes together may hold in
 // memory. It waits until there is some; without wait, release is nil if there is none.
-// Who holds some already must not wait: the others could wait for him.
+// Who waits must hold nothing that others could be waiting for: what was fetched ahead is
+// given up, and fetched again later.
 func (c *collector) takeMemory(ctx context.Context, infos []connection.Info, wait bool) (release func(), err error) {
 	var n int64
 	for _, info := range infos {
 		n += info.Size
 	}
 	n = min(max(n, 1), maxUndecided)
-	switch {
-	case !wait && !c.e.memory.TryAcquire(n):
-		return nil, nil
-	case wait:
+	if !c.e.memory.TryAcquire(n) {
+		if !wait {
+			return nil, nil
+		}
+		c.ahead.drop()
+		c.ahead = nil
 		if err := c.e.memory.Acquire(ctx, n); err != nil {
 			return nil, err
 		}
