@@ -48,8 +48,10 @@ func encodeUTF7(name string) string {
 
 // quote returns s as a quoted string (RFC 9051 section 4.3). s has no CR, LF or NUL.
 func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	return `"` + quoteEscapes.Replace(s) + `"`
 }
+
+var quoteEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // selectArgument returns a mailbox name as the argument of SELECT.
 func selectArgument(name string, utf8Names bool) string {

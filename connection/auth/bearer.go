@@ -37,9 +37,12 @@ type oauthBearer struct {
 	refused bool
 }
 
+// saslName escapes a name for the GS2 header.
+var saslName = strings.NewReplacer("=", "=3D", ",", "=2C")
+
 func (c *oauthBearer) Start() (string, []byte, error) {
 	// The GS2 header (RFC 5801 section 4) has the user's "=" and "," escaped.
-	m := "n,a=" + strings.NewReplacer("=", "=3D", ",", "=2C").Replace(c.user) + ",\x01"
+	m := "n,a=" + saslName.Replace(c.user) + ",\x01"
 	if c.host != "" {
 		m += "host=" + c.host + "\x01"
 	}

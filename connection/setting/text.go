@@ -58,8 +58,10 @@ func DidYouMean(word string, candidates []string) string {
 }
 
 func foldName(s string) string {
-	return strings.NewReplacer("-", "", "_", "", ".", "", " ", "").Replace(strings.ToLower(s))
+	return nameNoise.Replace(strings.ToLower(s))
 }
+
+var nameNoise = strings.NewReplacer("-", "", "_", "", ".", "", " ", "")
 
 // distance is the number of insertions, deletions, replacements and swaps of
 // neighbours that make b of a (the optimal string alignment distance).
