@@ -44,13 +44,15 @@ func (l *loader) connections(t *trigger.Config) {
 		return // Validate has said so
 	}
 	var found []string
+	has := make(map[string]bool) // there may be ten thousand
 	for i, want := range t.Connection {
 		at := key
 		if i < len(key.items) {
 			at = key.items[i]
 		}
 		for _, c := range l.named(want, at) {
-			if !slices.Contains(found, c) {
+			if !has[c] {
+				has[c] = true
 				found = append(found, c)
 			}
 		}
