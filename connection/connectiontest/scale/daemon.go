@@ -25,6 +25,7 @@ type setup struct {
 	start           string        // of the triggers; "": new
 	trigger         string        // TOML: what follows connection and start
 	each            bool          // a trigger for each connection, else one for all
+	profileStart    bool          // its CPU profile begins with the process
 }
 
 // A daemon is the real program at work.
@@ -63,6 +64,9 @@ func (h *harness) daemon(s setup) (*daemon, error) {
 	}
 	d.cmd = exec.Command(h.binary, "--config", config)
 	d.cmd.Env = append(os.Environ(), "MAILTRIGGERD_PPROF="+filepath.Join(dir, "pprof.sock"))
+	if s.profileStart {
+		d.cmd.Env = append(d.cmd.Env, "MAILTRIGGERD_PPROF_START=1")
+	}
 	log, err := d.cmd.StderrPipe()
 	if err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ type scaleOf struct {
 	largeBy  int           // its bytes
 	pushes   int           // of which p50 and p99 are taken
 	rounds   int           // of which the median is taken
+	starts   int           // with all sessions, of which the median is taken
 	burst    int           // messages at once
 	backlog  int           // messages
 	long     int           // messages of the long backlog
@@ -46,13 +47,13 @@ type scaleOf struct {
 }
 
 var full = scaleOf{
-	sessions: 10_000, growth: []int{100, 1000}, large: 10_000, largeBy: 5_000_000, pushes: 1000, rounds: 5, burst: 300,
+	sessions: 10_000, growth: []int{100, 1000}, large: 10_000, largeBy: 5_000_000, pushes: 1000, rounds: 5, starts: 3, burst: 300,
 	backlog: 10_000, long: 100_000, settle: 40 * time.Second, quiet: time.Minute,
 }
 
 // tiny is enough to see that everything works.
 var tiny = scaleOf{
-	sessions: 50, growth: []int{10}, large: 3, largeBy: 2_000_000, pushes: 5, rounds: 1, burst: 10,
+	sessions: 50, growth: []int{10}, large: 3, largeBy: 2_000_000, pushes: 5, rounds: 1, starts: 1, burst: 10,
 	backlog: 50, long: 100, settle: 500 * time.Millisecond, quiet: 2 * time.Second,
 }
 
@@ -209,6 +210,7 @@ var parts = []struct {
 }{
 	{"action", (*harness).mailToAction},
 	{"backlog", (*harness).backlog},
+	{"start", (*harness).starts},
 	{"sessions", (*harness).sessions},
 	{"journal", (*harness).journal},
 }

@@ -48,6 +48,7 @@ func run() error {
 	flag.IntVar(&scale.sessions, "n", scale.sessions, "parked sessions")
 	flag.IntVar(&scale.large, "large", scale.large, "sessions of them that read one large mail each")
 	flag.IntVar(&scale.rounds, "rounds", scale.rounds, "interleaved rounds of which the median counts")
+	flag.IntVar(&scale.starts, "starts", scale.starts, "starts with all sessions of which the median counts")
 	profiles := flag.String("profiles", "", "build the daemon with -tags pprof and keep its profiles in this `directory`")
 	flag.Parse()
 	scale.large = min(scale.large, scale.sessions)

@@ -42,10 +42,6 @@ func (h *harness) sessions(t *table) error {
 		return err
 	}
 	each := func(p *park, bytes int64) float64 { return float64(bytes-base) / float64(p.n) / 1024 }
-	bareBefore, err := h.bare(h.scale.sessions)
-	if err != nil {
-		return err
-	}
 	p, err := h.start(setup{sessions: h.scale.sessions, trigger: h.onMark(many, "none")}, 0)
 	if err != nil {
 		return err
@@ -80,14 +76,6 @@ func (h *harness) sessions(t *table) error {
 	if err := h.empty(0, p.n-1); err != nil {
 		return err
 	}
-
-	bareAfter, err := h.bare(h.scale.sessions)
-	if err != nil {
-		return err
-	}
-	bare := (bareBefore + bareAfter).Seconds() / 2
-	t.add(row{what: fmt.Sprintf("CPU of %d connections from start to watching", p.n), measured: fmt.Sprintf("%.2f s", p.login.Seconds()),
-		against: fmt.Sprintf("%.2f s, bare TLS logins", bare), value: p.login.Seconds() / bare, unit: "x", bar: 1.5})
 	if err := h.refreshing(t, background); err != nil {
 		return err
 	}
