@@ -87,7 +87,8 @@ type Parked struct {
 	loop      loop
 	wake      func(Wake)
 	id        uint64
-	at        int // in the loop's timers, -1: none
+	at        int  // in the loop's timers, -1: none
+	known     bool // the descriptor is in the loop's epoll set
 	armed     bool
 	again     bool // queued to be served
 	requested atomic.Bool

@@ -177,7 +177,11 @@ func (e *epoll) enter(p *Parked) {
 	p.link.raw.nowait.Store(true)
 	p.begin(e.now())
 	p.heed(e.now())
-	e.serve(p)
+	if holdsNothing(p.link.conn) {
+		e.settle(p) // what the system holds it tells of
+	} else {
+		e.serve(p)
+	}
 }
 
 // fire serves the links that are due.
@@ -189,7 +193,8 @@ func (e *epoll) fire() {
 	}
 }
 
-// serve reads all there is from a link, or its turn's worth.
+// serve reads all there is from a link, or its turn's worth: until a read finds nothing,
+// or there is nothing left but what the system may hold, as arming tells of that at once.
 func (e *epoll) serve(p *Parked) {
 	for turn := 0; p.phase != phaseOver; {
 		n, err := p.link.conn.Read(e.buf)
@@ -199,7 +204,7 @@ func (e *epoll) serve(p *Parked) {
 		if err != nil && p.phase != phaseOver && !errors.Is(err, errWouldBlock) {
 			p.die(p.link.ended(err))
 		}
-		if err != nil {
+		if err != nil || n < len(e.buf) && holdsNothing(p.link.conn) {
 			break
 		}
 		if turn += n + 64; turn > turnMax {
@@ -241,18 +246,18 @@ func (e *epoll) time(p *Parked) {
 func (e *epoll) arm(p *Parked) error {
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(uint32(p.id)), Pad: int32(uint32(p.id >> 32))}
 	var err error
-	ctl := p.link.raw.fd.Control(func(fd uintptr) {
-		if err = unix.EpollCtl(e.fd, unix.EPOLL_CTL_MOD, int(fd), &ev); err == unix.ENOENT {
-			err = unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, int(fd), &ev)
-		}
-	})
+	op := unix.EPOLL_CTL_MOD
+	if !p.known {
+		op = unix.EPOLL_CTL_ADD
+	}
+	ctl := p.link.raw.fd.Control(func(fd uintptr) { err = unix.EpollCtl(e.fd, op, int(fd), &ev) })
 	if ctl != nil {
 		return ctl
 	}
 	if err != nil {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
-	p.armed = true
+	p.armed, p.known = true, true
 	return nil
 }
 
@@ -263,9 +268,9 @@ func (e *epoll) drop(p *Parked) {
 	}
 	delete(e.parked, p.id)
 	e.timers.remove(p)
-	p.link.raw.fd.Control(func(fd uintptr) {
-		unix.EpollCtl(e.fd, unix.EPOLL_CTL_DEL, int(fd), nil)
-	})
+	if p.known {
+		p.link.raw.fd.Control(func(fd uintptr) { unix.EpollCtl(e.fd, unix.EPOLL_CTL_DEL, int(fd), nil) })
+	}
 	p.link.raw.nowait.Store(false)
 	p.leave()
 }

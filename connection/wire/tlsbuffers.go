@@ -48,10 +48,37 @@ func freeTLSBuffers(c net.Conn) {
 	}
 }
 
-func (o *bufferOffsets) free(c *tls.Conn) {
+// holdsNothing reports whether it is sure that no layer above the RawConn has read what
+// it has not passed on. Nobody may be reading from the connection.
+func holdsNothing(c net.Conn) bool {
+	for {
+		switch layer := c.(type) {
+		case *RawConn:
+			return true
+		case *tls.Conn:
+			if !tlsBuffers.found || !tlsBuffers.empty(layer) {
+				return false
+			}
+			c = layer.NetConn()
+		default: // it may have a buffer of its own
+			return false
+		}
+	}
+}
+
+func (o *bufferOffsets) of(c *tls.Conn) (raw *bytes.Buffer, in *bytes.Reader, hand *bytes.Buffer) {
 	at := func(offset uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(c), offset) }
-	raw, in, hand := (*bytes.Buffer)(at(o.raw)), (*bytes.Reader)(at(o.in)), (*bytes.Buffer)(at(o.hands))
-	if raw.Len() == 0 && in.Len() == 0 && hand.Len() == 0 {
+	return (*bytes.Buffer)(at(o.raw)), (*bytes.Reader)(at(o.in)), (*bytes.Buffer)(at(o.hands))
+}
+
+func (o *bufferOffsets) empty(c *tls.Conn) bool {
+	raw, in, hand := o.of(c)
+	return raw.Len() == 0 && in.Len() == 0 && hand.Len() == 0
+}
+
+func (o *bufferOffsets) free(c *tls.Conn) {
+	if o.empty(c) {
+		raw, in, hand := o.of(c)
 		*raw, *in, *hand = bytes.Buffer{}, bytes.Reader{}, bytes.Buffer{}
 	}
 }
