@@ -14,50 +14,52 @@ import (
 
 // How a mailbox or a trigger that is seen for the first time begins.
 
-// load gets the state of the mailbox and the triggers' cursors from the journal,
-// and commits the state of a mailbox that is seen for the first time. In one that was
-// looked for in vain before, all mail is new.
-func (c *collector) load(ctx context.Context, mb *connection.Mailbox) error {
+// load gets the state of the mailbox and the triggers' cursors from the journal. For a
+// mailbox that is seen for the first time it returns what is to be committed of it, else
+// nil. In one that was looked for in vain before, all mail is new.
+func (c *collector) load(ctx context.Context, mb *connection.Mailbox) (first *journal.Batch, err error) {
 	state, known := c.e.store.Mailbox(c.key)
+	var seen []journal.Seen
+	if known {
+		seen, err = c.e.store.Seen(c.key)
+	} else {
+		state = journal.MailboxState{UIDValidity: mb.UIDValidity, UIDNext: mb.UIDNext}
+		seen, state.Horizon, err = c.recentMail(ctx, mb)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range c.feeds {
+		f.cursor, f.known = c.e.store.Cursor(c.key, f.rule.cfg.Name)
+	}
 	if !known {
-		seen, horizon, err := c.recentMail(ctx, mb)
-		if err != nil {
-			return err
-		}
-		state = journal.MailboxState{UIDValidity: mb.UIDValidity, UIDNext: mb.UIDNext, Horizon: horizon}
-		batch := &journal.Batch{
+		first = &journal.Batch{
 			Mailboxes: []journal.MailboxUpdate{{Mailbox: c.key, State: state}},
 			Seen:      []journal.SeenUpdate{{Mailbox: c.key, Seen: seen}},
 		}
 		if w := c.watch.Load(); w != nil && w.Status().Missed { // it has appeared since: all its mail is new
 			for _, f := range c.feeds {
-				f.cursor = journal.Cursor{UIDValidity: mb.UIDValidity}
-				batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
+				f.cursor, f.known = journal.Cursor{UIDValidity: mb.UIDValidity}, true
+				first.Cursors = append(first.Cursors, c.cursorUpdate(f))
 			}
 			c.log.Info("the mailbox has appeared; watching from its first message on")
 		}
-		if err := c.commit(ctx, batch); err != nil {
-			return err
-		}
-	}
-	seen, err := c.e.store.Seen(c.key)
-	if err != nil {
-		return err
 	}
 	c.newest = nil
 	c.newest.add(seen...)
 	c.state = state
-	for _, f := range c.feeds {
-		f.cursor, f.known = c.e.store.Cursor(c.key, f.rule.cfg.Name)
-	}
-	return c.rekeyAdopted()
+	c.rekeyAdopted(seen)
+	return first, nil
 }
 
 // baselines commits the cursors of triggers that see the mailbox for the first
 // time: mail that is already there fires only if their `start` says so, and
-// whatever comes later is new.
-func (c *collector) baselines(ctx context.Context, mb *connection.Mailbox) error {
-	batch := &journal.Batch{}
+// whatever comes later is new. first is what load has returned.
+func (c *collector) baselines(ctx context.Context, mb *connection.Mailbox, first *journal.Batch) error {
+	batch := first
+	if batch == nil {
+		batch = &journal.Batch{}
+	}
 	for _, f := range c.feeds {
 		if f.known {
 			continue
@@ -69,7 +71,7 @@ func (c *collector) baselines(ctx context.Context, mb *connection.Mailbox) error
 		f.cursor = cursor
 		batch.Cursors = append(batch.Cursors, c.cursorUpdate(f))
 	}
-	if len(batch.Cursors) == 0 {
+	if first == nil && len(batch.Cursors) == 0 {
 		return nil
 	}
 	if err := c.commit(ctx, batch); err != nil {
@@ -86,7 +88,7 @@ func (c *collector) baselines(ctx context.Context, mb *connection.Mailbox) error
 
 // rekeyAdopted finds out the UIDs of now of messages whose jobs were journaled
 // before the server changed its UIDs.
-func (c *collector) rekeyAdopted() error {
+func (c *collector) rekeyAdopted(known []journal.Seen) {
 	c.mu.Lock()
 	stale := false
 	for key := range c.groups {
@@ -94,18 +96,13 @@ func (c *collector) rekeyAdopted() error {
 	}
 	c.mu.Unlock()
 	if !stale {
-		return nil
+		return
 	}
-	seen, err := c.e.store.Seen(c.key)
-	if err != nil {
-		return err
-	}
-	byHash := make(map[uint64]uint32, len(seen))
-	for _, s := range seen {
+	byHash := make(map[uint64]uint32, len(known))
+	for _, s := range known {
 		byHash[s.Hash] = s.UID
 	}
 	c.rekey(byHash, c.state.UIDValidity, false)
-	return nil
 }
 
 // baseline is the first cursor of a trigger in a mailbox.

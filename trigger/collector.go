@@ -108,15 +108,16 @@ func (c *collector) lookInto(ctx context.Context, mb *connection.Mailbox, wake w
 		f.full = false
 	}
 	for first := true; !c.ending(); first = false {
+		selected := first && wake.Reason == wire.Rechecked // just now
 		if c.takeWants() || first {
 			if len(c.feeds) == 0 {
 				return nil // the watch is about to end
 			}
-			if err := c.settle(ctx, mb, first && wake.Reason == wire.Rechecked); err != nil {
+			if err := c.settle(ctx, mb, selected); err != nil {
 				return err
 			}
 		}
-		if c.state.Held == "" {
+		if empty := selected && mb.Exists == 0; !empty && c.state.Held == "" {
 			if err := c.collectNew(ctx, mb, wake); err != nil {
 				return err
 			}
@@ -147,11 +148,29 @@ func (c *collector) settle(ctx context.Context, mb *connection.Mailbox, selected
 	if c.settled && !selected && c.state.Held == "" && mb.UIDValidity == c.state.UIDValidity {
 		return nil // without a SELECT no UID can have changed
 	}
+	var first *journal.Batch
 	if !c.settled {
-		if err := c.load(ctx, mb); err != nil {
+		var err error
+		if first, err = c.load(ctx, mb); err != nil {
 			return err
 		}
 	}
+	if first == nil { // else there is nothing to compare with
+		if err := c.agree(ctx, mb); err != nil {
+			return err
+		}
+	}
+	if c.state.Held == "" {
+		if err := c.baselines(ctx, mb, first); err != nil {
+			return err
+		}
+	}
+	c.settled = true
+	return nil
+}
+
+// agree finds known messages again if the server has changed its UIDs.
+func (c *collector) agree(ctx context.Context, mb *connection.Mailbox) error {
 	resync := c.state.UIDValidity != mb.UIDValidity || mb.UIDNext < c.state.UIDNext
 	if !resync {
 		var err error
@@ -166,16 +185,8 @@ func (c *collector) settle(ctx context.Context, mb *connection.Mailbox, selected
 		}
 		resync = answer != "" || c.heldAt != mb.UIDValidity
 	}
-	if resync {
-		if err := c.resync(ctx, mb); err != nil {
-			return err
-		}
+	if !resync {
+		return nil
 	}
-	if c.state.Held == "" {
-		if err := c.baselines(ctx, mb); err != nil {
-			return err
-		}
-	}
-	c.settled = true
-	return nil
+	return c.resync(ctx, mb)
 }
