@@ -28,12 +28,14 @@ type connector struct {
 	cfg  *Config
 	tell progress
 
-	shared *shared
-	raw    net.Conn // TCP, or what the proxy gave
-	conn   net.Conn // what IMAP is spoken on: raw or TLS above it
-	state  *tls.ConnectionState
-	link   *wire.Link
-	talk   *dialogue
+	shared  *shared
+	raw     net.Conn // TCP, or what the proxy gave
+	conn    net.Conn // what IMAP is spoken on: raw or TLS above it
+	state   *tls.ConnectionState
+	tickets *ticketBox // nil: none are used
+	link    *wire.Link
+	unbind  func() bool // from the connect's context
+	talk    *dialogue
 }
 
 // connect makes a logged-in session. cfg.Timeout is the deadline over secrets,
@@ -56,6 +58,11 @@ type stage func(context.Context) (detail string, err *Error)
 func (c *connector) run(ctx context.Context, greet, ask, login stage) *Error {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(c.cfg.Timeout), errTimeout)
 	defer cancel()
+	defer func() {
+		if c.unbind != nil {
+			c.unbind()
+		}
+	}()
 	for _, stage := range []struct {
 		name string
 		run  stage
@@ -72,6 +79,9 @@ func (c *connector) run(ctx context.Context, greet, ask, login stage) *Error {
 		detail, err := stage.run(ctx)
 		if err != nil {
 			c.close()
+			if c.state != nil && c.state.DidResume { // maybe that is why
+				c.tickets.fail()
+			}
 			err = c.complete(ctx, stage.name, err)
 			if err.Stage != stage.name && c.tell != nil { // as STARTTLS may fail at the greeting
 				stage.name = err.Stage
@@ -270,24 +280,18 @@ func (r rawDialer) DialContext(ctx context.Context, network, address string) (ne
 
 // encrypt does the TLS handshake, after STARTTLS in explicit mode.
 func (c *connector) encrypt(ctx context.Context) (string, *Error) {
-	c.conn = c.raw
 	e := &c.cfg.Encryption
 	if e.Protocol == ProtocolNone {
+		c.conn = c.raw
 		return "none: nothing is encrypted", nil
 	}
-	config, err := c.d.tls.config(e, c.cfg.Address)
+	config, err := c.tlsConfig()
 	if err != nil {
 		return "", &Error{Stage: StageTLS, Text: oneLine(err.Error()), Permanent: true, Err: err}
 	}
-	var t *tls.Conn
-	if e.Mode == ModeExplicit {
-		t, err = c.cfg.startTLS(ctx, c.raw, config)
-	} else {
-		t = tls.Client(c.raw, config)
-		err = t.HandshakeContext(ctx)
-	}
-	if err != nil {
-		return "", c.explainHandshake(err)
+	t, failed := c.handshake(ctx, config)
+	if failed != nil {
+		return "", failed
 	}
 	c.conn = t
 	state := t.ConnectionState()
@@ -301,20 +305,66 @@ func (c *connector) encrypt(ctx context.Context) (string, *Error) {
 	return e.describeTLS(&state), nil
 }
 
+// tlsConfig returns what the handshake needs.
+func (c *connector) tlsConfig() (*tls.Config, error) {
+	if c.tell != nil { // somebody wants to know what the certificate is
+		return c.cfg.Encryption.TLSConfig(c.cfg.Address)
+	}
+	return c.d.tls.config(&c.cfg.Encryption, c.cfg.Address, c.cfg.Port)
+}
+
+// handshake does the TLS handshake. One that breaks off with a ticket of an earlier
+// session is done over without, on a new connection.
+func (c *connector) handshake(ctx context.Context, config *tls.Config) (*tls.Conn, *Error) {
+	c.tickets = boxOf(config)
+	offered := c.tickets.offers()
+	t, err := c.handshakeOnce(ctx, config)
+	if err == nil {
+		return t, nil
+	}
+	failed := c.explainHandshake(err)
+	if !offered || failed.Stage != StageTLS {
+		return nil, failed
+	}
+	c.tickets.fail()
+	if ctx.Err() != nil {
+		return nil, failed
+	}
+	c.raw.Close()
+	c.raw = nil
+	if failed := c.dial(ctx); failed != nil {
+		return nil, failed
+	}
+	if t, err = c.handshakeOnce(ctx, config); err != nil {
+		return nil, c.explainHandshake(err)
+	}
+	c.tickets.distrust()
+	return t, nil
+}
+
+func (c *connector) handshakeOnce(ctx context.Context, config *tls.Config) (*tls.Conn, error) {
+	if c.cfg.Encryption.Mode == ModeExplicit {
+		return c.cfg.startTLS(ctx, c.raw, config)
+	}
+	t := tls.Client(c.raw, config)
+	return t, t.HandshakeContext(ctx)
+}
+
 // greet reads the greeting. After STARTTLS there is none.
 func (c *connector) greet(ctx context.Context) (string, *Error) {
 	c.link = wire.NewLink(c.conn, c.shared.link)
+	c.unbind = context.AfterFunc(ctx, func() { c.link.Close() })
 	c.link.SetProgressTimeout(time.Duration(c.cfg.Timeout))
 	if c.cfg.Encryption.Mode == ModeExplicit && c.cfg.Encryption.Protocol != ProtocolNone {
 		c.talk = newDialogue(c.link.Lend("* OK encrypted\r\n"))
-		return "read before STARTTLS", c.converse(ctx, StageGreeting, func() error {
+		return "read before STARTTLS", c.converse(StageGreeting, func() error {
 			_, err := c.talk.greeting()
 			return err
 		})
 	}
 	c.talk = newDialogue(c.link.Lend(""))
 	var greeting *reply
-	failed := c.converse(ctx, StageGreeting, func() (err error) {
+	failed := c.converse(StageGreeting, func() (err error) {
 		greeting, err = c.talk.greeting()
 		return err
 	})
@@ -331,15 +381,13 @@ func (c *connector) greet(ctx context.Context) (string, *Error) {
 	return oneLine(greeting.text), nil
 }
 
-// converse calls f, which talks; the link is closed if ctx ends before f does.
-func (c *connector) converse(ctx context.Context, stage string, f func() error) *Error {
-	stop := context.AfterFunc(ctx, func() { c.link.Close() })
-	defer stop()
-	err := f()
-	if err == nil {
-		return nil
+// converse calls f, which talks. It ends with the link, and that with the connect's
+// context: see greet.
+func (c *connector) converse(stage string, f func() error) *Error {
+	if err := f(); err != nil {
+		return c.explainTalk(stage, err)
 	}
-	return c.explainTalk(stage, err)
+	return nil
 }
 
 // explainTalk says why a dialogue failed.
@@ -393,12 +441,12 @@ func (c *connector) ask(ctx context.Context) (string, *Error) {
 	if c.talk.capabilities != "" {
 		return c.describeCapabilities(), nil
 	}
-	return c.askAgain(ctx, StageCapabilities)
+	return c.askAgain(StageCapabilities)
 }
 
-func (c *connector) askAgain(ctx context.Context, stage string) (string, *Error) {
+func (c *connector) askAgain(stage string) (string, *Error) {
 	c.talk.capabilities = ""
-	failed := c.converse(ctx, stage, func() error {
+	failed := c.converse(stage, func() error {
 		r, err := c.talk.command("CAPABILITY", nil)
 		if err == nil && r.kind != "OK" {
 			return r.err(stage)
@@ -449,7 +497,7 @@ func (c *connector) session() *session {
 			s.tls.NotAfter = c.state.PeerCertificates[0].NotAfter
 		}
 	}
-	if err := c.link.Reclaim(func() error { return nil }); err != nil {
+	if err := c.link.Reclaim(nil); err != nil {
 		s.broken = true
 	}
 	return s

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-sasl"
 )
 
@@ -19,7 +20,7 @@ import (
 // CAPABILITY, AUTHENTICATE or LOGIN, ID. It is line by line and owns its
 // connection, so that after the last reply no command is outstanding and no
 // goroutine runs; go-imap would ask for capabilities behind our back and reads on
-// its own. It does no more than that: everything after the login is go-imap's.
+// its own. After the login it speaks what session.converse is for; all else is go-imap's.
 //
 // The connection's deadlines are the caller's. A dialogue is for one goroutine.
 type dialogue struct {
@@ -28,9 +29,10 @@ type dialogue struct {
 	prefix string
 	count  int
 
-	untagged     int    // lines before a tagged reply that are taken; 0: maxUntagged
-	capabilities string // as last heard, upper case, separated by spaces; "" if unknown
-	bye          *reply // an untagged BYE, if one came
+	heard        func(line string) // told of untagged lines; may be nil
+	untagged     int               // lines before a tagged reply that are taken; 0: maxUntagged
+	capabilities string            // as last heard, upper case, separated by spaces; "" if unknown
+	bye          *reply            // an untagged BYE, if one came
 }
 
 // The limits of a dialogue.
@@ -49,6 +51,11 @@ type reply struct {
 
 func (r *reply) err(stage string) *Error { return serverError(stage, r.kind, r.code, r.text) }
 
+// status is the reply as go-imap has one that is not OK.
+func (r *reply) status() *imap.Error {
+	return &imap.Error{Type: imap.StatusResponseType(r.kind), Code: imap.ResponseCode(strings.ToUpper(firstWord(r.code))), Text: r.text}
+}
+
 func newDialogue(rw io.ReadWriter) *dialogue {
 	b := make([]byte, 4)
 	_, _ = rand.Read(b)
@@ -59,11 +66,14 @@ var errLongLine = errors.New("the server sent a line of more than 64 KiB")
 
 // line reads one line without its end. Literals in it are skipped.
 func (d *dialogue) line() (string, error) {
-	var out []byte
+	var long []byte // what came so far of a line that the buffer does not hold as a whole
 	for {
-		part, err := d.r.ReadSlice('\n')
-		out = append(out, part...)
-		if len(out) > maxLine {
+		line, err := d.r.ReadSlice('\n')
+		if long != nil || err != nil {
+			long = append(long, line...)
+			line = long
+		}
+		if len(line) > maxLine {
 			return "", errLongLine
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -72,14 +82,15 @@ func (d *dialogue) line() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		out = bytes.TrimRight(out, "\r\n")
-		n, found := literalLength(out)
+		line = bytes.TrimRight(line, "\r\n")
+		n, found := literalLength(line)
 		if !found {
-			return string(out), nil
+			return string(line), nil
 		}
 		if n > maxLine {
 			return "", errLongLine
 		}
+		long = bytes.Clone(line)
 		if _, err := d.r.Discard(n); err != nil {
 			return "", err
 		}
@@ -171,6 +182,9 @@ func (d *dialogue) command(command string, answer func(challenge string) (string
 		switch {
 		case strings.HasPrefix(line, "*"):
 			d.note(line)
+			if d.heard != nil {
+				d.heard(line)
+			}
 		case strings.HasPrefix(line, "+"):
 			if answer == nil || failed != nil {
 				return nil, errors.New("the server asks for more where there is no more")

@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -236,16 +235,23 @@ func Pin(cert *x509.Certificate) string {
 // protocol is "none".
 //
 // Where pins are given, a certificate is good if and only if its public key is
-// pinned, whatever its chain, name and dates. Session resumption is off: a parked
-// session must not hold tickets.
+// pinned, whatever its chain, name and dates. Each handshake is a full one.
 func (e *Encryption) TLSConfig(address string) (*tls.Config, error) {
-	return e.tlsConfig(address, readRoots)
+	var roots *x509.CertPool
+	if e.CAFile != "" {
+		var err error
+		if roots, err = readRoots(e.CAFile); err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+	}
+	return e.tlsConfig(address, roots)
 }
 
-// tlsConfig is TLSConfig with the function that reads the ca_file.
-func (e *Encryption) tlsConfig(address string, readRoots func(file string) (*x509.CertPool, error)) (*tls.Config, error) {
+// tlsConfig is TLSConfig with what the ca_file holds; nil: there is none.
+func (e *Encryption) tlsConfig(address string, roots *x509.CertPool) (*tls.Config, error) {
 	c := &tls.Config{
 		ServerName:             strings.TrimSuffix(address, "."),
+		RootCAs:                roots,
 		SessionTicketsDisabled: true,
 	}
 	if e.ServerName != "" {
@@ -263,13 +269,6 @@ func (e *Encryption) tlsConfig(address string, readRoots func(file string) (*x50
 	c.MinVersion, c.MaxVersion = slices.Min(allowed), slices.Max(allowed)
 	if e.Ciphers == CiphersLegacy {
 		c.CipherSuites = legacyCiphers()
-	}
-	if e.CAFile != "" {
-		roots, err := readRoots(e.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		c.RootCAs = roots
 	}
 	if e.ClientCertificateFile != "" {
 		pair, err := tls.LoadX509KeyPair(e.ClientCertificateFile, e.ClientKeyFile)
@@ -308,23 +307,6 @@ func legacyCiphers() []uint16 {
 		}
 	}
 	return ids
-}
-
-// readRoots reads a ca_file.
-func readRoots(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return parseRoots(file, pem)
-}
-
-func parseRoots(file string, pem []byte) (*x509.CertPool, error) {
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", file)
-	}
-	return roots, nil
 }
 
 // versionGapError: the handshake ended at a version between allowed ones.

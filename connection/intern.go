@@ -42,10 +42,3 @@ func (t *intern[K, V]) forget(key K) {
 		delete(t.by, key)
 	}
 }
-
-// size is how many values are in use.
-func (t *intern[K, V]) size() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.by)
-}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/emersion/go-imap/v2"
-
 	"mailtrigger/connection/auth"
 	"mailtrigger/connection/proxy"
 )
@@ -35,12 +33,12 @@ func (c *connector) login(ctx context.Context) (string, *Error) {
 		c.d.log.Debug("logged in", "connection", c.cfg.Name, "warning", login.Warning)
 	}
 	if !c.toldAfterLogin() {
-		if _, failed := c.askAgain(ctx, StageLogin); failed != nil {
+		if _, failed := c.askAgain(StageLogin); failed != nil {
 			return "", c.afterLogin(failed)
 		}
 	}
 	if c.cfg.sendID() && c.has("ID") {
-		if failed := c.converse(ctx, StageLogin, func() error {
+		if failed := c.converse(StageLogin, func() error {
 			_, err := c.talk.id(c.d.opts.Name, c.d.opts.Version)
 			return err
 		}); failed != nil {
@@ -74,7 +72,7 @@ func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
 	before := c.talk.capabilities
 	c.talk.capabilities = ""
 	var r *reply
-	failed := c.converse(ctx, StageLogin, func() (err error) {
+	failed := c.converse(StageLogin, func() (err error) {
 		if login.SASL == nil {
 			r, err = c.talk.login(login.Username, login.Password.Reveal())
 		} else {
@@ -92,7 +90,7 @@ func (c *connector) tryLogin(ctx context.Context, login *auth.Login) *Error {
 	}
 	var cause error
 	if r != nil && r.kind != "OK" {
-		cause = &imap.Error{Type: imap.StatusResponseType(r.kind), Code: imap.ResponseCode(strings.ToUpper(firstWord(r.code))), Text: r.text}
+		cause = r.status()
 	}
 	var known *auth.Error
 	if failed != nil && errors.As(failed.Err, &known) {

@@ -4,12 +4,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -23,7 +25,7 @@ func TestTLSConfigIsShared(t *testing.T) {
 		if change != nil {
 			change(e)
 		}
-		c, err := share.config(e, address)
+		c, err := share.config(e, address, 993)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,6 +54,7 @@ func TestTLSConfigIsShared(t *testing.T) {
 // read anew, and what nobody has any more is forgotten.
 func TestRootsAreShared(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ca.pem")
+	var texts [][sha256.Size]byte
 	write := func() {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
@@ -62,13 +65,15 @@ func TestRootsAreShared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		texts = append(texts, sha256.Sum256(text))
 	}
 	var share tlsShare
 	read := func() any {
-		c, err := share.config(&Encryption{Versions: []string{"TLS1.3"}, CAFile: file}, "localhost")
+		c, err := share.config(&Encryption{Versions: []string{"TLS1.3"}, CAFile: file}, "localhost", 993)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,10 +90,66 @@ func TestRootsAreShared(t *testing.T) {
 	}
 	runtime.KeepAlive(first)
 	first = nil
-	for end := time.Now().Add(10 * time.Second); share.pools.size() > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	kept := func() bool {
+		rootPools.mu.Lock()
+		defer rootPools.mu.Unlock()
+		return slices.ContainsFunc(texts, func(text [sha256.Size]byte) bool { _, found := rootPools.by[text]; return found })
+	}
+	for end := time.Now().Add(10 * time.Second); kept() && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		runtime.GC()
 	}
-	if n := share.pools.size(); n > 0 {
-		t.Errorf("%d pools are kept that nobody has", n)
+	if kept() {
+		t.Error("pools are kept that nobody has")
 	}
+}
+
+// A ca_file is read once, as long as it stays as it is and anybody uses it.
+func TestRootsAreReadOnce(t *testing.T) {
+	issuer := newIssuer(t)
+	text, err := os.ReadFile(issuer.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(comment string, at time.Time) {
+		t.Helper()
+		if err := os.WriteFile(issuer.file, append(text, comment...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(issuer.file, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() *x509.CertPool {
+		t.Helper()
+		pool, err := readRoots(issuer.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pool
+	}
+	known := func() bool {
+		rootFiles.mu.Lock()
+		defer rootFiles.mu.Unlock()
+		_, found := rootFiles.files[issuer.file]
+		return found
+	}
+	write("# one", time.Now())
+	first := read()
+	if known() {
+		t.Error("a file that was written just now is taken to stay so")
+	}
+	at := time.Now().Add(-time.Hour)
+	write("# one", at)
+	if read() != first || !known() {
+		t.Error("an old file is not known once it was read")
+	}
+	write("# two", at) // what is in it is not looked at any more: not even this is seen
+	if read() != first {
+		t.Error("the file is read again")
+	}
+	write("# two", at.Add(time.Second))
+	if read() == first {
+		t.Error("a file that was changed is not read again")
+	}
+	runtime.KeepAlive(first)
 }

@@ -132,6 +132,7 @@ func TestReadmeLimits(t *testing.T) {
 		{"argument", binary(of("trigger/action/template.go", "maxText"))},
 		{"body of a template", binary(of("trigger/action/template.go", "maxBody"))},
 		{"connects, and sessions that look,", count1000(of("connection/admission.go", "maxAdmitted"))},
+		{"TLS sessions that are kept", count1000(of("connection/resume.go", "maxTickets"))},
 		{"line of a server", binary(of("connection/wire/limits.go", "Line"))},
 		{"mail in one response", binary(of("connection/wire/limits.go", "Body"))},
 		{"chatter", binary(of("connection/wire/limits.go", "Chatter"))},

@@ -41,6 +41,7 @@ type Server struct {
 	opts Options
 	ca   *CA
 	cert tls.Certificate
+	tls  *tls.Config
 	imap *imapserver.Server
 	addr string
 
@@ -98,8 +99,12 @@ func NewServer(opts Options) (*Server, error) {
 		Logger:       opts.Log,
 		InsecureAuth: opts.Mode != "explicit",
 	}
+	s.tls = &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12}
+	if opts.TLS != nil {
+		opts.TLS(s.tls)
+	}
 	if opts.Mode == "explicit" {
-		o.TLSConfig = s.tlsConfig()
+		o.TLSConfig = s.tls
 	}
 	s.imap = imapserver.New(o)
 	if err := s.listen(opts.Addr); err != nil {
@@ -119,14 +124,6 @@ func hidden(name string, hide []string) bool {
 		}
 	}
 	return false
-}
-
-func (s *Server) tlsConfig() *tls.Config {
-	c := &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12}
-	if s.opts.TLS != nil {
-		s.opts.TLS(c)
-	}
-	return c
 }
 
 func (s *Server) listen(addr string) error {
@@ -314,7 +311,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	case "none":
 		return newPlainConn(c, l.s), nil
 	}
-	return newPlainConn(tls.Server(c, l.s.tlsConfig()), l.s), nil
+	return newPlainConn(tls.Server(c, l.s.tls), l.s), nil
 }
 
 // conn is a raw connection that can be frozen.
