@@ -175,9 +175,6 @@ func (m *Mailbox) Create(ctx context.Context, name string) error {
 	if err := checkName("the mailbox's name", name); err != nil {
 		return m.named(err)
 	}
-	if err := m.s.lend(ctx); err != nil {
-		return m.named(err)
-	}
 	e := m.s.short(ctx, func(c *imapclient.Client) error { return c.Create(name, nil).Wait() })
 	if e != nil && e.Refused && (e.Code == "ALREADYEXISTS" || strings.Contains(strings.ToLower(e.Text), "exists")) {
 		return nil
@@ -197,9 +194,6 @@ type MailboxInfo struct {
 // pattern like `\Archive`, whose special use it is (RFC 6154). No mailbox needs to
 // be selected.
 func (m *Mailbox) ListMailboxes(ctx context.Context, patterns ...string) ([]MailboxInfo, error) {
-	if err := m.s.lend(ctx); err != nil {
-		return nil, m.named(err)
-	}
 	var list []MailboxInfo
 	for _, p := range patterns {
 		if err := checkName("the mailbox's name", p); err != nil {

@@ -204,19 +204,16 @@ func (c *check) idle(ctx context.Context, s *session, mailboxes []string) {
 	if s.selected == nil && len(mailboxes) == 0 {
 		return
 	}
-	err := s.lend(ctx)
-	if err == nil {
-		err = s.short(ctx, func(client *imapclient.Client) error {
-			idle, err := client.Idle()
-			if err != nil {
-				return err
-			}
-			if err := idle.Close(); err != nil {
-				return err
-			}
-			return idle.Wait()
-		})
-	}
+	err := s.short(ctx, func(client *imapclient.Client) error {
+		idle, err := client.Idle()
+		if err != nil {
+			return err
+		}
+		if err := idle.Close(); err != nil {
+			return err
+		}
+		return idle.Wait()
+	})
 	if err != nil {
 		err.Stage = StageIdle
 		err.Hint = "the server offers IDLE but refuses it; new mail is seen at each recheck only: lower recheck_interval"

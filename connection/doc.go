@@ -91,8 +91,15 @@
 //   - A Watch that waits has no context, no logger and no goroutine: 1.5 KiB.
 //
 // Of what is left two thirds are crypto/tls's own (a tls.Conn, two AES-GCM keys) and the
-// configuration; a third are holes that the collector cannot close. The CPU of a connect
-// is that of the handshake for a third; IDLE renewed at 0.2, 1, 5 and 30 s is a tenth.
+// configuration; a third are holes that the collector cannot close.
+//
+// # Ten thousand connects
+//
+// A start takes 0.9 ms of CPU a session, 1.4 times that of bare TLS logins. Most of it is
+// the handshake: of a full one 0.54 ms, of a resumed one (resume.go) 0.37, where 0.26 are
+// the agreement on keys. A seventh is the collector, whose work is the rubbish of the
+// handshakes (67 KiB each); IDLE, renewed at 0.2, 1, 5 and 30 s, is a twelfth. It takes no
+// go-imap client to find that a mailbox is empty (select.go): one costs 50 µs and 10 KiB.
 //
 // # Hostile servers
 //

@@ -177,9 +177,6 @@ func (st *station) selected() *Watch {
 // look selects the mailbox if need be, and calls the LookFunc.
 func (st *station) look(ctx context.Context, w *Watch, wake wire.Wake, first bool) error {
 	mb, s := w.mb, st.session
-	if err := s.lend(ctx); err != nil {
-		return err
-	}
 	if s.selected != mb || wake.Reason == wire.Rechecked && !mb.adopt(wake.Seen) {
 		if err := mb.Refresh(ctx); err != nil {
 			st.misses(ctx, w, mb, err)

@@ -33,7 +33,7 @@ type Mailbox struct {
 
 	// For Next.
 	noNext   bool   // this is not a server to be asked that way
-	listed   bool   // everything was listed since the last SELECT
+	listed   bool   // everything was listed since the last SELECT, or that found nothing
 	listedAt uint32 // then the mailbox had so many messages
 }
 
@@ -50,17 +50,10 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 	if err := checkName("the mailbox's name", m.Name); err != nil {
 		return m.named(err)
 	}
-	if err := m.s.lend(ctx); err != nil {
-		return m.named(err)
-	}
 	// After a failed SELECT no mailbox is selected (RFC 9051 section 6.3.2),
 	// whatever go-imap's State says.
 	m.s.selected, m.listed = nil, false
-	var data *imap.SelectData
-	err := m.s.short(ctx, func(c *imapclient.Client) (err error) {
-		data, err = c.Select(m.Name, nil).Wait()
-		return err
-	})
+	data, err := m.s.choose(ctx, m.Name)
 	if err != nil {
 		if err.Refused {
 			err.Text = fmt.Sprintf("mailbox %q: %s", m.Name, err.Text)
@@ -76,6 +69,7 @@ func (m *Mailbox) Refresh(ctx context.Context) error {
 	}
 	m.s.selected = m
 	m.UIDValidity, m.UIDNext, m.Exists = data.UIDValidity, uint32(data.UIDNext), data.NumMessages
+	m.listed, m.listedAt = m.Exists == 0, 0
 	m.permanent = data.PermanentFlags
 	m.ReadOnly = data.PermanentFlags != nil && len(data.PermanentFlags) == 0
 	if m.UIDNext == 0 {
@@ -94,7 +88,7 @@ func (m *Mailbox) adopt(seen wire.Known) bool {
 	if seen.UIDValidity == 0 || seen.UIDNext == 0 {
 		return false
 	}
-	m.listed = false
+	m.listed, m.listedAt = seen.Exists == 0, 0
 	m.UIDValidity, m.UIDNext, m.Exists = seen.UIDValidity, seen.UIDNext, seen.Exists
 	return true
 }

@@ -13,8 +13,9 @@ import (
 	"mailtrigger/connection/wire"
 )
 
-// A session is a logged-in connection. One goroutine owns it at a time. It is
-// either lent to a go-imap client, or off it: parked, or about to be.
+// A session is a logged-in connection. One goroutine owns it at a time. It is lent to
+// a go-imap client with the first command that takes one (run), until it is taken back
+// (reclaim) to be parked, or to be spoken on without one (converse).
 type session struct {
 	d       *Dialer
 	cfg     *Config
@@ -26,6 +27,7 @@ type session struct {
 
 	selected *Mailbox           // nil: none
 	client   *imapclient.Client // nil while not lent
+	parked   bool               // it is the park loop's
 	broken   bool               // no further command can work
 }
 
@@ -85,10 +87,7 @@ func (s *session) lend(ctx context.Context) *Error {
 	}
 	s.link.SetProgressTimeout(time.Duration(s.cfg.Timeout))
 	s.client = imapclient.New(s.link.Lend(s.greeting()), nil)
-	if err := s.run(ctx, (*imapclient.Client).WaitGreeting); err != nil {
-		return err
-	}
-	return nil
+	return s.guarded(ctx, s.client.WaitGreeting)
 }
 
 // reclaim takes the client off. No command is outstanding.
@@ -108,14 +107,50 @@ func (s *session) reclaim() *Error {
 	return nil
 }
 
-// run calls f with the client. The connection is closed if ctx ends before f
-// does, which ends f. Any error but the server's own NO or BAD breaks the session.
+// run calls f with the client, see guarded.
 func (s *session) run(ctx context.Context, f func(c *imapclient.Client) error) *Error {
-	if s.broken || s.client == nil {
+	if !s.broken && !s.parked {
+		if err := s.lend(ctx); err != nil {
+			return err
+		}
+	}
+	return s.guarded(ctx, func() error { return f(s.client) })
+}
+
+// converse calls f with a dialogue, where no client is lent: for what go-imap does not
+// know, or where nothing else may follow. A client has buffers of 8 KiB and a goroutine.
+// What f returns is treated as by guarded.
+func (s *session) converse(ctx context.Context, f func(*dialogue) error) *Error {
+	ctx, cancel := context.WithTimeout(ctx, shortLimit*time.Duration(s.cfg.Timeout))
+	defer cancel()
+	return s.guarded(ctx, func() error {
+		s.link.SetProgressTimeout(time.Duration(s.cfg.Timeout))
+		talk := newDialogue(s.link.Lend("* PREAUTH resumed\r\n"))
+		talk.untagged = maxConverse
+		said := f(talk)
+		var refused *imap.Error
+		if said != nil && !errors.As(said, &refused) {
+			return said
+		}
+		if err := s.link.Reclaim(nil); err != nil {
+			return err
+		}
+		return said
+	})
+}
+
+// maxConverse is how many responses one command may bring: NOTIFY brings one for each
+// mailbox of the account.
+const maxConverse = 100_000
+
+// guarded calls f, which talks to the server. The connection is closed if ctx ends
+// before f does, which ends f. Any error but the server's own NO or BAD breaks the session.
+func (s *session) guarded(ctx context.Context, f func() error) *Error {
+	if s.broken || s.parked {
 		return &Error{Connection: s.cfg.Name, Stage: StageMailbox, Text: "the session has ended"}
 	}
 	stop := context.AfterFunc(ctx, func() { s.link.Close() })
-	err := f(s.client)
+	err := f()
 	if !stop() && err != nil {
 		s.broken = true
 		return &Error{Connection: s.cfg.Name, Stage: StageMailbox, Text: endText(ctx), Err: context.Cause(ctx)}
@@ -205,9 +240,16 @@ func (s *session) status(ctx context.Context, mailbox string) *Error {
 
 // logout says goodbye, waits a moment for the answer, and closes.
 func (s *session) logout() {
-	if s.client != nil && !s.broken && s.link.Err() == nil {
+	if !s.broken && s.link.Err() == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), min(logoutWait, time.Duration(s.cfg.Timeout)))
-		_ = s.run(ctx, func(c *imapclient.Client) error { return c.Logout().Wait() })
+		if s.client != nil {
+			_ = s.run(ctx, func(c *imapclient.Client) error { return c.Logout().Wait() })
+		} else {
+			_ = s.converse(ctx, func(talk *dialogue) error {
+				_, err := talk.command("LOGOUT", nil)
+				return err
+			})
+		}
 		cancel()
 	}
 	s.close()

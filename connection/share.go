@@ -275,43 +275,30 @@ const maxOverflows = 3
 // notify sends the commands until one is answered OK and covers all mailboxes of the
 // roll. said is what the server answered to the last one where it took none.
 func (s *session) notify(ctx context.Context, roll *wire.Roll, selected int, commands []string) (said *Error, covered bool, failed *Error) {
-	s.link.SetProgressTimeout(time.Duration(s.cfg.Timeout))
-	talk := newDialogue(s.link.Lend("* PREAUTH resumed\r\n"))
-	talk.untagged = notifyLines
-	ctx, cancel := context.WithTimeout(ctx, shortLimit*time.Duration(s.cfg.Timeout))
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { s.link.Close() })
-	defer stop()
 	taken := false
-	for _, command := range commands {
-		roll.Unheard()
-		reply, err := talk.command(command, nil)
-		if err != nil {
-			s.broken = true
-			return nil, false, s.explain(err)
+	failed = s.converse(ctx, func(talk *dialogue) error {
+		for _, command := range commands {
+			roll.Unheard()
+			reply, err := talk.command(command, nil)
+			if err != nil {
+				return err
+			}
+			if reply.kind != "OK" {
+				said = reply.err(StageIdle)
+				continue
+			}
+			taken = true
+			if covered = roll.Covered(selected); covered {
+				break
+			}
 		}
-		if reply.kind != "OK" {
-			said = reply.err(StageIdle)
-			continue
-		}
-		taken = true
-		if covered = roll.Covered(selected); covered {
-			break
-		}
-	}
+		return nil
+	})
 	if taken { // what is refused leaves what was taken before
 		said = nil
 	}
-	if err := s.link.Reclaim(func() error { return nil }); err != nil {
-		s.broken = true
-		return nil, false, s.explain(err)
-	}
-	return said, covered, nil
+	return said, covered, failed
 }
-
-// notifyLines is how many responses NOTIFY may bring before its reply: one for each
-// mailbox of the account.
-const notifyLines = 100_000
 
 // status asks for a mailbox that was left for another: what came between the last
 // look and that moment, the server may have been about to tell to the selected

@@ -312,6 +312,7 @@ func (st *station) park() bool {
 	defer g.mu.Unlock()
 	st.become(StateParked)
 	st.rest()
+	s.parked = true
 	st.parked = g.d.parker.Park(s.link, o, func(wake wire.Wake) {
 		g.d.looks.enter(func() { st.woken(wake) })
 	})
@@ -361,13 +362,12 @@ func (st *station) woken(wake wire.Wake) {
 	g := st.group
 	g.mu.Lock()
 	s := st.session
-	st.parked = nil
+	st.parked, s.parked = nil, false
 	st.state = StateLooking
 	st.begin()
 	if st.aborted {
 		st.cancel(errClosed)
 	}
-	closing := st.closing()
 	at := st.selected()
 	if at != nil && (wake.Reason == wire.Pushed || wake.Reason == wire.Rechecked) {
 		at.mark(wake, true)
@@ -381,12 +381,6 @@ func (st *station) woken(wake wire.Wake) {
 	if wake.Reason == wire.Pushed && at != nil {
 		if f := g.d.trace.Push; f != nil {
 			f(g.cfg.Name, at.mailbox)
-		}
-	}
-	if closing {
-		if err := s.lend(st.ctx); err != nil {
-			st.lost(s, err)
-			return
 		}
 	}
 	st.work()
