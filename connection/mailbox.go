@@ -128,7 +128,7 @@ func (m *Mailbox) List(ctx context.Context, after uint32) ([]Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	last := after
+	last := uint32(0) // nothing is said of UIDNEXT, which may be lower than it was
 	if len(infos) > 0 {
 		last = infos[len(infos)-1].UID
 	}
