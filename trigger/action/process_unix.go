@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// ownGroup are the attributes that make the command the leader of a process group, and where the daemon has a
-// terminal of a session too, so that the command has none. Not always: a new session is a
-// new group for Linux's scheduler (autogroup, see sched(7)), in which the command has to
+// ownGroup is what makes the command the leader of a process group, and where the daemon
+// has a terminal of a session too, so that the command has none. Not always: a new session
+// is a new group for Linux's scheduler (autogroup, see sched(7)), in which the command has to
 // wait for its turn between fork and exec. With anything else to run that is half a
 // millisecond, of three from mail to action, and four in the worst tenth.
 func ownGroup() *syscall.SysProcAttr {
