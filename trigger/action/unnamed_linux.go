@@ -2,6 +2,7 @@ package action
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -15,11 +16,11 @@ func unnamed(dir *directory) *os.File {
 	if !hasProc() {
 		return nil
 	}
-	f, err := dir.OpenFile(".", unix.O_TMPFILE|os.O_WRONLY, 0o600)
+	fd, err := unix.Openat(int(dir.self.Fd()), ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil
 	}
-	return f
+	return os.NewFile(uintptr(fd), filepath.Join(dir.path, "a file without name"))
 }
 
 var hasProc = sync.OnceValue(func() bool {
