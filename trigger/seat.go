@@ -13,27 +13,28 @@ const (
 )
 
 // A seat is what a job at work has of its trigger: there are as many as `concurrency`
-// says, and so no more commands and requests at once. It brings along one of the
-// engine's slots while an action runs.
+// says, and so no more commands and requests at once. While an action runs, one of the
+// engine's slots and a place for its result come along.
 //
 // Waiting is no work, though. An action that only waits for the disk leaves its seat
 // to the next job (action.Run.Settling), so that many are under way and their syncs are
-// one; up to maxUnrecorded of a trigger. The job sits down again before its next
-// action, and before any first attempt: in the order in which they come back.
+// one. The job sits down again before its next action, and before any first attempt:
+// in the order in which they come back.
 //
 // With a concurrency of 1 no seat is left: one message after another is what that says.
-//
-// What is here is guarded by the runner's mu.
 type seat struct {
 	runner *runner
 	shift  *shift
-	slot   bool          // it has a slot of the engine
-	place  bool          // it has a place among the unrecorded results
-	left   int64         // as what the job counts in the engine's settling; 0: it sits
-	again  chan struct{} // closed when it sits again; nil: it does not wait for that
+
+	slot  bool // it has a slot of the engine
+	place bool // it has a place among the unrecorded results
+
+	// Guarded by the runner's mu.
+	left  int64         // as what the job counts in the engine's settling; 0: it sits
+	again chan struct{} // closed when it sits again; nil: it does not wait for that
 }
 
-// leave gives the seat to another job, and the slot.
+// leave gives the seat to another job, and what came along.
 func (s *seat) leave(size int64) {
 	r := s.runner
 	size = max(size, leastSettling)
@@ -126,7 +127,7 @@ func (s *seat) sit() bool {
 	return false
 }
 
-// seat gives a free seat to the one who has waited longest; false: none waits. r.mu is held.
+// seatAgain gives a free seat to the one who has waited longest; false: none waits. r.mu is held.
 func (r *runner) seatAgain() bool {
 	if len(r.back) == 0 {
 		return false

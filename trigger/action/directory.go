@@ -31,8 +31,9 @@ type way struct {
 	id   identity
 }
 
-// enter opens the directory at levels below root, and makes what of it is missing.
-func (d *Disk) enter(root string, levels []string, mode fs.FileMode) (*directory, error) {
+// enter opens the directory at levels below root, and makes what of it is missing. use is
+// called with each directory on the way before anything is made in it.
+func (d *Disk) enter(root string, levels []string, mode fs.FileMode, use func(*directory) error) (*directory, error) {
 	if err := d.ensure(root, mode); err != nil {
 		return nil, err
 	}
@@ -41,16 +42,18 @@ func (d *Disk) enter(root string, levels []string, mode fs.FileMode) (*directory
 		return nil, err
 	}
 	dir, err := open(at, root)
-	for _, level := range levels {
-		if err != nil {
-			return nil, err
-		}
-		dir, err = d.descend(dir, level, mode)
-	}
 	if err != nil {
 		return nil, err
 	}
-	if dir.volume, err = d.use(dir); err != nil {
+	for _, level := range levels {
+		if err := use(dir); err != nil {
+			return nil, errors.Join(err, dir.Close())
+		}
+		if dir, err = d.descend(dir, level, mode); err != nil {
+			return nil, err
+		}
+	}
+	if err := use(dir); err != nil {
 		return nil, errors.Join(err, dir.Close())
 	}
 	return dir, nil
@@ -161,9 +164,9 @@ func (dir *directory) child(level string, mode fs.FileMode) (next *directory, ma
 }
 
 // arrived notes that the way to the directory is durable.
-func (dir *directory) arrived() error {
+func (d *Disk) arrived(dir *directory) error {
 	for _, w := range dir.ways {
-		dir.volume.disk.learn(w.path, w.id)
+		d.learn(w.path, w.id)
 	}
 	var err error
 	for _, above := range dir.made {
@@ -178,9 +181,6 @@ func (dir *directory) Close() error {
 	err := errors.Join(dir.self.Close(), dir.Root.Close())
 	for _, above := range dir.made {
 		err = errors.Join(err, above.Close())
-	}
-	if dir.volume != nil {
-		dir.volume.release()
 	}
 	return err
 }

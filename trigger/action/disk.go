@@ -68,7 +68,7 @@ type volume struct {
 	whole  *os.File // opened before any of its users wrote: it will be told of each failed write; nil: no SyncWhole
 
 	// Guarded by disk.mu.
-	users   int
+	users   int   // messages
 	failed  error // what is written there is in doubt
 	next    []*syncing
 	working bool
@@ -86,8 +86,8 @@ type syncing struct {
 	done  chan struct{}
 }
 
-// use returns the file system that a directory is on. It is called before anything
-// is written there that is to be synced; release is to be called in the end.
+// use returns the file system that a directory is on, for one message. It is called
+// before anything is written there that is to be synced; release is to be called in the end.
 func (d *Disk) use(dir *directory) (*volume, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

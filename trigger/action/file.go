@@ -104,8 +104,8 @@ func (f *file) mark() int {
 	return int(binary.BigEndian.Uint64(f.digest()[8:])%9_999_999+1) * 100
 }
 
-// settle gives the file that is written its name.
-func (f *file) settle() error {
+// giveName gives the file that is written its name.
+func (f *file) giveName() error {
 	if f.temp == nil {
 		return nil
 	}

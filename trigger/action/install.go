@@ -24,6 +24,7 @@ type installation struct {
 	run    *Run
 	disk   *Disk
 	dirs   map[string]*directory      // open, by path
+	on     []*volume                  // where they are
 	taken  map[string]map[string]bool // names given to files of this message, by directory
 	batch  []*file                    // written, not placed
 	failed *file                      // the first that could not be placed
@@ -62,7 +63,24 @@ func (in *installation) finish() (failed *file, err error) {
 			in.err = fileError("close the directory "+dir.path, err)
 		}
 	}
+	for _, v := range in.on {
+		v.release()
+	}
 	return in.failed, in.err
+}
+
+// use finds out which file system a directory is on.
+func (in *installation) use(dir *directory) (err error) {
+	for _, v := range in.on {
+		if v.device == dir.id.device {
+			dir.volume = v
+			return nil
+		}
+	}
+	if dir.volume, err = in.disk.use(dir); err == nil {
+		in.on = append(in.on, dir.volume)
+	}
+	return err
 }
 
 func (in *installation) fail(f *file, err error) {
@@ -85,7 +103,7 @@ func (in *installation) hasTwin(f *file) bool {
 // prepare writes the file, unless it is there.
 func (in *installation) prepare(f *file) (err error) {
 	if f.dir = in.dirs[f.path]; f.dir == nil {
-		if f.dir, err = in.disk.enter(f.root, f.levels, f.directoryMode); err != nil {
+		if f.dir, err = in.disk.enter(f.root, f.levels, f.directoryMode, in.use); err != nil {
 			return fileError("open the directory "+f.path, err)
 		}
 		in.dirs[f.path] = f.dir
@@ -131,7 +149,7 @@ func (in *installation) place() {
 	}
 	crashpoint.Hit("action.file.written")
 	for i, f := range batch {
-		if err := f.settle(); err != nil {
+		if err := f.giveName(); err != nil {
 			in.fail(f, fileError("place "+several(batch[i:i+1]), err))
 			drop(batch[i:])
 			batch = batch[:i]
@@ -172,7 +190,7 @@ func syncBytes(batch []*file) (err error) {
 		return err
 	}
 	for _, dir := range directories(batch) {
-		err = errors.Join(err, dir.arrived())
+		err = errors.Join(err, dir.volume.disk.arrived(dir))
 	}
 	return err
 }
