@@ -15,9 +15,9 @@ import (
 // A file is one that is to be placed.
 //
 // Nothing is written outside the root, whatever a name or a planted symbolic link
-// says: everything goes through an os.Root. A file appears under its name whole or
-// not at all: it is written under a name that begins with a dot, synced, and
-// linked (or renamed, to overwrite) into place.
+// says: every directory is opened through an os.Root. A file appears under its name
+// whole or not at all: it is written without a name, or under one that begins with a
+// dot, synced, and linked (or renamed, to overwrite) into place.
 //
 // A retry finds the file that an attempt before it made, though the record of that
 // was lost: the fraction of a second of the file's time of modification is a mark
