@@ -30,6 +30,7 @@ type dialogue struct {
 	count  int
 
 	heard        func(line string) // told of untagged lines; may be nil
+	kept         func([]byte)      // is given the literals of up to maxLine bytes, others are passed over; nil: they are limited to that
 	untagged     int               // lines before a tagged reply that are taken; 0: maxUntagged
 	capabilities string            // as last heard, upper case, separated by spaces; "" if unknown
 	bye          *reply            // an untagged BYE, if one came
@@ -64,7 +65,7 @@ func newDialogue(rw io.ReadWriter) *dialogue {
 
 var errLongLine = errors.New("the server sent a line of more than 64 KiB")
 
-// line reads one line without its end. Literals in it are skipped.
+// line reads one line without its end, and without the literals in it.
 func (d *dialogue) line() (string, error) {
 	var long []byte // what came so far of a line that the buffer does not hold as a whole
 	for {
@@ -87,14 +88,28 @@ func (d *dialogue) line() (string, error) {
 		if !found {
 			return string(line), nil
 		}
-		if n > maxLine {
-			return "", errLongLine
-		}
 		long = bytes.Clone(line)
-		if _, err := d.r.Discard(n); err != nil {
+		if err := d.literal(n); err != nil {
 			return "", err
 		}
 	}
+}
+
+// literal passes over a literal, or keeps it.
+func (d *dialogue) literal(n int) error {
+	switch {
+	case d.kept == nil && n > maxLine:
+		return errLongLine
+	case d.kept != nil && n <= maxLine:
+		b := make([]byte, n)
+		if _, err := io.ReadFull(d.r, b); err != nil {
+			return err
+		}
+		d.kept(b)
+		return nil
+	}
+	_, err := d.r.Discard(n)
+	return err
 }
 
 // literalLength returns the length of the literal that a line announces at its end.

@@ -2,10 +2,11 @@ package connection
 
 import (
 	"context"
+	"fmt"
 	"math"
-
-	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapclient"
+	"strconv"
+	"strings"
+	"time"
 )
 
 // Next reads messages that have just come, without listing them first: one way to the
@@ -28,26 +29,35 @@ func (m *Mailbox) Next(ctx context.Context, after uint32, count, size int) (bodi
 	if few := m.unlisted(); 0 < few && few <= uint32(count) {
 		last = 0 // "*": what comes meanwhile may come along
 	}
-	section := &imap.FetchItemBodySection{Peek: true, Partial: &imap.SectionPartial{Size: int64(size)}}
-	options := &imap.FetchOptions{UID: true, Flags: true, InternalDate: true, RFC822Size: true, BodySection: []*imap.FetchItemBodySection{section}}
 	if err := m.ready(ctx); err != nil {
 		return nil, false, err
 	}
+	if err := m.s.reclaim(); err != nil {
+		return nil, false, m.named(err)
+	}
+	above := "*"
+	if last > 0 {
+		above = strconv.FormatUint(last, 10)
+	}
+	command := fmt.Sprintf("UID FETCH %d:%s (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[]<0.%d>)", first, above, size)
 	found := make([]Body, count)
 	highest := uint32(0)
-	e := m.s.short(ctx, func(c *imapclient.Client) error {
-		cmd := c.Fetch(imap.UIDSet{imap.UIDRange{Start: imap.UID(first), Stop: imap.UID(last)}}, options)
-		for msg := cmd.Next(); msg != nil; msg = cmd.Next() {
-			b, complete, err := readBody(msg, section)
-			if err != nil {
-				return err // see fetchOnce
-			}
+	e := m.s.converse(ctx, func(talk *dialogue) error {
+		var text []byte // of the response that is being read
+		talk.kept = func(literal []byte) { text = literal }
+		talk.heard = func(line string) {
+			b := readFetch(line)
+			b.Raw, text = text, nil
 			highest = max(highest, b.UID)
-			if at := uint64(b.UID) - first; complete && at < uint64(count) && found[at].UID == 0 {
+			if at := uint64(b.UID) - first; at < uint64(count) && b.Raw != nil && found[at].Raw == nil {
 				found[at] = b
 			}
 		}
-		return cmd.Close()
+		r, err := talk.command(command, nil)
+		if err == nil && r.kind != "OK" {
+			err = r.status()
+		}
+		return err
 	})
 	if e != nil {
 		if e.Refused {
@@ -57,7 +67,7 @@ func (m *Mailbox) Next(ctx context.Context, after uint32, count, size int) (bodi
 		return nil, false, m.named(e)
 	}
 	for _, b := range found {
-		if b.UID == 0 || b.InternalDate.IsZero() || len(b.Raw) >= size {
+		if b.Raw == nil || b.InternalDate.IsZero() || len(b.Raw) >= size {
 			break
 		}
 		if b.Size != int64(len(b.Raw)) {
@@ -89,4 +99,35 @@ func (m *Mailbox) unlisted() uint32 {
 		return 0
 	}
 	return now - m.listedAt
+}
+
+// readFetch reads what a FETCH response says of a message, but for its text; nothing of
+// another response. The guard has seen to the form.
+func readFetch(line string) (b Body) {
+	_, rest, _ := strings.Cut(line, " FETCH (")
+	for rest != "" {
+		var name, value string
+		name, rest, _ = strings.Cut(rest, " ")
+		switch {
+		case strings.HasPrefix(rest, `"`):
+			value, rest, _ = strings.Cut(rest[1:], `"`)
+		case strings.HasPrefix(rest, "("):
+			value, rest, _ = strings.Cut(rest[1:], ")")
+		default:
+			value = rest[:strings.IndexAny(rest+" ", " )")]
+			rest = rest[len(value):]
+		}
+		rest = strings.TrimPrefix(rest, " ")
+		switch name {
+		case "UID":
+			b.UID = number(value)
+		case "FLAGS":
+			b.Flags = strings.Fields(value)
+		case "INTERNALDATE":
+			b.InternalDate, _ = time.Parse("_2-Jan-2006 15:04:05 -0700", value)
+		case "RFC822.SIZE":
+			b.Size, _ = strconv.ParseInt(value, 10, 64)
+		}
+	}
+	return b
 }

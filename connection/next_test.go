@@ -34,13 +34,17 @@ func TestNext(t *testing.T) {
 		"shorter than its size":    {[]string{nextLine(8, 5, "text"), "TAG OK"}, "", 1},
 		"longer than its size":     {[]string{nextLine(8, 3, "text"), "TAG OK"}, "", 1},
 		"flags alone":              {[]string{`* 8 FETCH (UID 8 FLAGS (\Seen))`, "TAG OK"}, "", 2},
-		"flags, then all":          {[]string{`* 8 FETCH (UID 8 FLAGS (\Seen))`, nextLine(8, 4, "text"), "TAG OK"}, "", 2}, // go-imap takes the first for the answer
+		"flags, then all":          {[]string{`* 8 FETCH (UID 8 FLAGS (\Seen))`, nextLine(8, 4, "text"), "TAG OK"}, "8", 2},
 		"twice":                    {[]string{nextLine(8, 4, "text"), nextLine(8, 4, "TEXT"), "TAG OK"}, "8", 2},
 		"without a date":           {[]string{"* 8 FETCH (UID 8 FLAGS () RFC822.SIZE 4 BODY[]<0> {4}\r\ntext)", "TAG OK"}, "", 2},
 		"others":                   {[]string{nextLine(7, 4, "text"), nextLine(12, 4, "text"), nextLine(8, 4, "text"), "TAG OK"}, "8", 2},
 		"no partial texts":         {[]string{"TAG BAD what?"}, "", 1},
 		"refused after one":        {[]string{nextLine(8, 4, "text"), "TAG NO the other is damaged"}, "", 1},
-		"empty":                    {[]string{`* 8 FETCH (UID 8 FLAGS () INTERNALDATE "29-Feb-2024 12:00:00 +0100" RFC822.SIZE 0 BODY[]<0> NIL)`, "TAG OK"}, "8", 2},
+		"empty":                    {[]string{`* 8 FETCH (UID 8 FLAGS () INTERNALDATE "29-Feb-2024 12:00:00 +0100" RFC822.SIZE 0 BODY[]<0> NIL)`, "TAG OK"}, "", 2},
+		"flags between":            {[]string{nextLine(8, 4, "text"), `* 8 FETCH (UID 8 FLAGS (\Seen))`, nextLine(9, 4, "text"), "TAG OK"}, "8 9", 2},
+		"not partial":              {[]string{"* 8 FETCH (UID 8 INTERNALDATE \"29-Feb-2024 12:00:00 +0100\" RFC822.SIZE 4 BODY[] {4}\r\ntext)", "TAG OK"}, "8", 2},
+		"not partial, and long":    {[]string{nextLine(8, 100_000, strings.Repeat("0123456789", 10_000)), nextLine(9, 4, "text"), "TAG OK"}, "", 2},
+		"other items first":        {[]string{"* 8 FETCH (BODY[]<0> {4}\r\ntext MODSEQ (5) RFC822.SIZE 4 INTERNALDATE \"29-Feb-2024 12:00:00 +0100\" FLAGS (\\Seen \\Flagged) UID 8)", "TAG OK"}, "8", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
