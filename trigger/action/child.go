@@ -1,6 +1,7 @@
 package action
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -39,17 +40,20 @@ func (p *process) start(program string, stdin *os.File) (*child, error) {
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		_, _ = io.Copy(&c.output, read) // until all have closed it, or wait has
+		if _, err := io.Copy(&c.output, read); errors.Is(err, os.ErrDeadlineExceeded) {
+			copyRest(&c.output, read)
+		}
 	}()
 	go c.wait(read, drained)
 	return c, nil
 }
 
-// wait is for the child's end. What it has left running may hold its output open.
+// wait is for the child's end. What it has left running may hold its output open: then
+// only what is there by drainDelay is read.
 func (c *child) wait(output *os.File, drained <-chan struct{}) {
 	defer close(c.ended)
 	c.state, c.err = c.process.Wait()
-	enough := time.AfterFunc(drainDelay, func() { output.Close() })
+	enough := time.AfterFunc(drainDelay, func() { endRead(output) })
 	<-drained
 	enough.Stop()
 	output.Close()

@@ -1,7 +1,9 @@
 package action
 
 import (
+	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,4 +23,35 @@ func outputPipe() (read, write *os.File, err error) {
 		return nil, nil, os.NewSyscallError("fcntl", err)
 	}
 	return os.NewFile(uintptr(fds[0]), "|0"), write, nil
+}
+
+// endRead makes a read that waits for more end with os.ErrDeadlineExceeded.
+func endRead(pipe *os.File) { _ = pipe.SetReadDeadline(time.Unix(1, 0)) }
+
+// pipeMax is the most that a pipe can hold: pipe-max-size (proc(5)), as it is by default.
+const pipeMax = 1 << 20
+
+// copyRest copies what the pipe holds after endRead. On a busy machine the reader may not
+// have come to it, though the command has printed it and ended long ago.
+func copyRest(to io.Writer, pipe *os.File) {
+	_ = pipe.SetReadDeadline(time.Time{})
+	c, err := pipe.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = c.Read(func(fd uintptr) bool {
+		b := make([]byte, 64<<10)
+		for left := pipeMax; left > 0; {
+			n, err := unix.Read(int(fd), b)
+			if err == unix.EINTR {
+				continue
+			}
+			if n <= 0 {
+				break // nothing is left now
+			}
+			_, _ = to.Write(b[:n])
+			left -= n
+		}
+		return true // do not wait for more
+	})
 }

@@ -2,7 +2,9 @@ package action
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,5 +43,28 @@ func TestExecDescriptors(t *testing.T) {
 	keepDescriptors()
 	if got := descriptors(); strings.Join(got, " ") != "0 1 2" {
 		t.Errorf("descriptors of the command, without a spawner: %v", got)
+	}
+}
+
+// TestExecDrained proves that all is kept of what a command has printed before it ended,
+// however late its reader is, though what it left running holds the pipe.
+func TestExecDrained(t *testing.T) {
+	saved := drainDelay
+	drainDelay = 0
+	t.Cleanup(func() { drainDelay = saved })
+	a := sh(t, `sleep 600 & echo $! >"$1"; head -c 60000 /dev/zero; exit 0`, t.TempDir()+"/child")
+	for range 20 {
+		got := a.Run(t.Context(), newRun(t))
+		b, err := os.ReadFile(a.Command[len(a.Command)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
+			t.Fatalf("the child in the background: %s, %v", b, err)
+		}
+		wantDone(t, got)
+		if len(got.Output) != 60000 {
+			t.Fatalf("%d bytes of its output were kept; want 60000", len(got.Output))
+		}
 	}
 }

@@ -10,5 +10,3 @@ func PrepareExec() {}
 func startProcess(name string, argv []string, attr *os.ProcAttr) (*os.Process, error) {
 	return os.StartProcess(name, argv, attr)
 }
-
-func outputPipe() (read, write *os.File, err error) { return os.Pipe() }
