@@ -232,6 +232,7 @@ func (st *station) began(w *Watch) {
 // looked notes a look that went well. g.mu is held.
 func (st *station) looked(w *Watch) {
 	w.forgive()
+	w.retry = false
 	st.proof.Store(time.Now().UnixNano())
 	w.known = wire.Known{UIDValidity: w.mb.UIDValidity, UIDNext: w.mb.UIDNext, Exists: w.mb.Exists}
 	if i := slices.Index(st.rolled, w); i >= 0 {
@@ -279,6 +280,9 @@ func (st *station) excuse(w *Watch, err error) {
 		g.d.trace.Error(g.cfg.Name, e.Stage)
 	}
 	wait := f.retry.next(e, 0)
+	if w.retry {
+		wait, w.retry = 0, false
+	}
 	f.err, f.at, f.next = e, time.Now(), time.Now().Add(wait)
 	w.fault = f
 	w.mark(wire.Wake{Reason: wire.Rechecked, At: time.Now()}, false)

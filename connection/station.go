@@ -426,6 +426,11 @@ func (st *station) lost(s *session, err error) {
 		st.flapping.Store(false)
 	}
 	wait := st.retry.next(e, up)
+	for _, w := range st.watches {
+		if w.retry {
+			wait, w.retry = 0, false
+		}
+	}
 	st.err, st.blameless = e, blameless
 	if blameless && e.Permanent { // it will be a while: others may have the place in the budget
 		g.moveUp()

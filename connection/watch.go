@@ -60,6 +60,7 @@ type Watch struct {
 	looking bool
 	force   context.CancelCauseFunc // ends the look that runs
 	closing bool                    // Close was called: let nothing new begin
+	retry   bool                    // Retry was called while it was being tried: should that fail, it was too early
 	missed  bool                    // it was looked for and was not there
 	fault   *fault                  // why this mailbox, and it alone, cannot be looked at; nil: nothing
 	last    lastSession
@@ -143,6 +144,8 @@ func (w *Watch) Retry() {
 	case st.state == StateBackoff && st.timer != nil && st.timer.Stop():
 		st.retry.attempt = 0
 		st.admit()
+	case st.state == StateConnecting || st.state == StateLooking:
+		w.retry = true
 	}
 }
 

@@ -207,3 +207,32 @@ func TestLookFailsAndWatchComesBack(t *testing.T) {
 		t.Errorf("%d connections", srv.Accepted())
 	}
 }
+
+// What is retried while it fails is tried again at once: what was mended meanwhile came too
+// late for it.
+func TestRetryWhileItFails(t *testing.T) {
+	srv := newServer(t, connectiontest.Options{})
+	d := newDialer(t, connection.DialerOptions{})
+	watches := make(chan *connection.Watch, 1)
+	looks, again := 0, make(chan struct{})
+	w := d.Watch(srv.Config("alice"), "INBOX", func(context.Context, *connection.Mailbox, wire.Wake) error {
+		if looks++; looks == 2 {
+			close(again)
+		}
+		if looks > 1 {
+			return nil
+		}
+		w := <-watches
+		w.Retry()
+		return &connection.Error{Text: "somebody has to mend it", Permanent: true} // tried again after 5 minutes
+	})
+	watches <- w
+	select {
+	case <-again:
+	case <-time.After(patience):
+		t.Fatal("it is not tried again")
+	}
+	if err := w.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
