@@ -6,21 +6,17 @@ import (
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-// choose selects a mailbox (RFC 9051 section 6.3.2). Where no client is lent, as after a
-// connect, it is done without: there may be nothing else to do.
-func (s *session) choose(ctx context.Context, mailbox string) (data *imap.SelectData, failed *Error) {
-	if s.client != nil {
-		failed = s.short(ctx, func(c *imapclient.Client) (err error) {
-			data, err = c.Select(mailbox, nil).Wait()
-			return err
-		})
-		return data, failed
+// choose selects a mailbox (RFC 9051 section 6.3.2). It does so without go-imap, as there
+// may be nothing else to do, and as that does not tell "no flag can be kept" from "the
+// server does not say".
+func (s *session) choose(ctx context.Context, mailbox string) (*imap.SelectData, *Error) {
+	if err := s.reclaim(); err != nil {
+		return nil, err
 	}
-	failed = s.converse(ctx, func(talk *dialogue) error {
-		data = &imap.SelectData{}
+	data := &imap.SelectData{}
+	err := s.converse(ctx, func(talk *dialogue) error {
 		talk.heard = func(line string) { hearSelect(data, line) }
 		r, err := talk.command("SELECT "+selectArgument(mailbox, s.modern()), nil)
 		if err == nil && r.kind != "OK" {
@@ -28,7 +24,7 @@ func (s *session) choose(ctx context.Context, mailbox string) (data *imap.Select
 		}
 		return err
 	})
-	return data, failed
+	return data, err
 }
 
 // hearSelect takes what it knows from an untagged response to SELECT. The guard has seen
