@@ -160,3 +160,24 @@ func TestResumeServerGone(t *testing.T) {
 		t.Errorf("after an outage resumed: %v; want true", resumed)
 	}
 }
+
+// With real servers it goes well, whatever they make of a ticket: Dovecot breaks off where
+// it would like to have a client certificate, and refuses the login only without a ticket.
+func TestResumeRig(t *testing.T) {
+	for unit, refused := range map[string]bool{"main": false, "tls12": false, "cyrus": false, "mtls": true} {
+		t.Run(unit, func(t *testing.T) {
+			d := newDialer(t, connection.DialerOptions{})
+			cfg := rigConfig(t, unit, "alice", "alice-pw")
+			cfg.SetDefaults()
+			for range 3 {
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				err := d.Do(ctx, cfg, "INBOX", func(context.Context, *connection.Mailbox) error { return nil })
+				cancel()
+				var e *connection.Error
+				if refused && (!errors.As(err, &e) || e.Stage != connection.StageLogin) || !refused && err != nil {
+					t.Errorf("the error is %v", err)
+				}
+			}
+		})
+	}
+}
