@@ -187,41 +187,49 @@ func take(s *Source) *snapshot {
 }
 
 func (p *snapshot) takeWatches(watches []connection.Status) {
-	p.summary.Mailboxes = len(watches)
+	p.summary.countWatches(watches, p.at)
+	p.watches = troubleFirst(watches, func(w *connection.Status) trouble { return troubleOfWatch(w, p.at) })
+}
+
+func (s *Summary) countWatches(watches []connection.Status, now time.Time) {
+	s.Mailboxes = len(watches)
 	up := make(map[string]bool)
 	for i := range watches {
 		w := &watches[i]
 		if w.Connected {
-			p.summary.Watching++
+			s.Watching++
 		}
 		before, used := up[w.Connection]
 		up[w.Connection] = w.Connected && (before || !used)
-		switch troubleOfWatch(w, p.at) {
+		switch troubleOfWatch(w, now) {
 		case stuck, severe:
-			p.summary.Failing++
+			s.Failing++
 		case mild:
-			p.summary.Expiring++
+			s.Expiring++
 		}
 	}
-	p.summary.Used = len(up)
+	s.Used = len(up)
 	for _, all := range up {
 		if all {
-			p.summary.Up++
+			s.Up++
 		}
 	}
-	p.watches = troubleFirst(watches, func(w *connection.Status) trouble { return troubleOfWatch(w, p.at) })
 }
 
 func (p *snapshot) takeTriggers(triggers []trigger.TriggerStatus) {
-	p.summary.Triggers = len(triggers)
+	p.summary.countTriggers(triggers)
+	p.triggers = troubleFirst(triggers, troubleOfTrigger)
+}
+
+func (s *Summary) countTriggers(triggers []trigger.TriggerStatus) {
+	s.Triggers = len(triggers)
 	for i := range triggers {
 		t := &triggers[i]
-		p.summary.Queue += t.Queue
-		p.summary.Running += t.Running
-		p.summary.Retrying += t.Retrying
-		p.summary.DeadLetters += t.DeadLetters
+		s.Queue += t.Queue
+		s.Running += t.Running
+		s.Retrying += t.Retrying
+		s.DeadLetters += t.DeadLetters
 	}
-	p.triggers = troubleFirst(triggers, troubleOfTrigger)
 }
 
 // troubleFirst sorts by trouble, and else leaves the order as it is.
@@ -262,10 +270,13 @@ func troubleOfTrigger(t *trigger.TriggerStatus) trouble {
 
 // Summary returns the counts alone, as they are now; zeros before Watch.
 func (m *Metrics) Summary() Summary {
+	var all Summary
 	if s := m.source.Load(); s != nil {
-		return take(s).summary
+		all.Connections = len(s.Connections)
+		all.countWatches(s.Watches(), time.Now())
+		all.countTriggers(s.Triggers())
 	}
-	return Summary{}
+	return all
 }
 
 // Status returns what fits the query; the zero Status before Watch.
