@@ -91,19 +91,22 @@ func (c *collector) collectNext(ctx context.Context, mb *connection.Mailbox, pus
 	if !c.e.memory.TryAcquire(most) {
 		return false, nil
 	}
-	d := &delivery{live: true, mails: make(map[uint32]*mail), release: func() { c.e.memory.Release(most) }}
 	bodies, all, err := mb.Next(ctx, after, nextCount, nextSize)
+	var held int64
+	for _, b := range bodies {
+		held += int64(len(b.Raw))
+	}
+	c.e.memory.Release(most - held)
 	if err != nil {
-		d.release()
 		if ctx.Err() == nil {
 			c.lost++
 		}
 		return false, err
 	}
 	if c.lost = 0; len(bodies) == 0 {
-		d.release()
 		return false, nil
 	}
+	d := &delivery{live: true, mails: make(map[uint32]*mail), release: func() { c.e.memory.Release(held) }}
 	for _, b := range bodies {
 		m := c.newMail(b.Info, true)
 		m.take(b)
