@@ -36,7 +36,7 @@ func TestPercentFor(t *testing.T) {
 	for _, c := range []struct {
 		live uint64
 		want int
-	}{{0, 600}, {3 << 20, 600}, {8 << 20, 300}, {24 << 20, 100}, {40 << 20, 60}, {1 << 30, 60}} {
+	}{{0, 600}, {3 << 20, 600}, {8 << 20, 300}, {24 << 20, 100}, {40 << 20, 80}, {1 << 30, 80}} {
 		if got := percentFor(c.live); got != c.want {
 			t.Errorf("percentFor(%d MiB) = %d, want %d", c.live>>20, got, c.want)
 		}
