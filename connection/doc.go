@@ -30,7 +30,9 @@
 // our own speaks greeting, capabilities, login (package auth) and ID, as go-imap
 // sends commands of its own accord at that time. From there on package wire has
 // the connection: it lends it to a go-imap client while there is work, behind a
-// guard that bounds what a server may do to us, and parks it otherwise. All of a
+// guard that bounds what a server may do to us, and parks it otherwise. What is done
+// most, and mostly alone, needs no client: SELECT (select.go), and reading the message
+// or two that were pushed (next.go); the dialogue speaks them, behind the same guard. All of a
 // connect, from reading the secrets to the login, shares one deadline. Each command
 // has the timeout as its longest time without progress, and ten times that in all
 // where no bodies are read; when a time is over, the connection is closed below TLS,

@@ -21,6 +21,9 @@ import (
 // come as the server has told of (EXISTS) since the last List. Servers that only estimate
 // the size (Exchange), or refuse partial texts (RFC 9051, section 6.4.5), are not asked
 // again.
+//
+// It takes no go-imap client: to make one for a single answer was a tenth of the time from
+// push to process.
 func (m *Mailbox) Next(ctx context.Context, after uint32, count, size int) (bodies []Body, all bool, err error) {
 	first, last := uint64(after)+1, uint64(after)+uint64(count)
 	if m.noNext || last > 1<<32-1 {

@@ -4,9 +4,10 @@
 // # The way of a message
 //
 //	collector   one a mailbox. Its look is called by the mailbox's watch, from one
-//	            goroutine at a time: it lists what is new, fetches it in batches,
-//	            lets each trigger decide (rule, package condition), and hands jobs and cursors
-//	            to the journal in one transaction.
+//	            goroutine at a time: it lists what is new, fetches it in batches, one
+//	            ahead of that which is judged, lets each trigger decide (rule, package
+//	            condition), and hands jobs and cursors to the journal in one transaction.
+//	            What was just pushed is mostly had by one command (collectNext).
 //	admission   takes the messages of a batch that match through their triggers' gates
 //	            (package gate), which say whether and when they fire. What the gates
 //	            remember (keeper, claims) goes into the same transaction.
