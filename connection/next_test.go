@@ -17,6 +17,32 @@ func nextLine(uid, size int, text string) string {
 	return fmt.Sprintf("* %d FETCH (UID %d FLAGS (\\Flagged) INTERNALDATE \"29-Feb-2024 12:00:00 +0100\" RFC822.SIZE %d BODY[]<0> {%d}\r\n%s)", uid, uid, size, len(text), text)
 }
 
+// fetchServer is a server with a mailbox of so many messages, whose UIDNEXT is 8. answer
+// says what UID FETCH brings.
+func fetchServer(t *testing.T, exists int, answer func(args string) []string) *connectiontest.Script {
+	return newScript(t, func(_ int, p *connectiontest.Player) {
+		p.Send("* OK hello")
+		for {
+			tag, name, args, ok := p.Command()
+			if !ok {
+				return
+			}
+			lines := []string{"TAG OK"}
+			switch name {
+			case "CAPABILITY":
+				lines = []string{"* CAPABILITY " + capabilities, "TAG OK"}
+			case "SELECT":
+				lines = []string{fmt.Sprintf("* %d EXISTS", exists), "* OK [UIDVALIDITY 1] ok", "* OK [UIDNEXT 8] ok", "TAG OK"}
+			case "UID FETCH":
+				lines = answer(args)
+			}
+			for _, l := range lines {
+				p.Send(strings.Replace(l, "TAG", tag, 1))
+			}
+		}
+	})
+}
+
 // What Next gives has no gap, and is whole by every measure.
 func TestNext(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -49,27 +75,9 @@ func TestNext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			asked := make(chan string, 10)
-			s := newScript(t, func(_ int, p *connectiontest.Player) {
-				p.Send("* OK hello")
-				for {
-					tag, name, args, ok := p.Command()
-					if !ok {
-						return
-					}
-					lines := []string{"TAG OK"}
-					switch name {
-					case "CAPABILITY":
-						lines = []string{"* CAPABILITY " + capabilities, "TAG OK"}
-					case "SELECT":
-						lines = []string{"* 9 EXISTS", "* OK [UIDVALIDITY 1] ok", "* OK [UIDNEXT 8] ok", "TAG OK"}
-					case "UID FETCH":
-						asked <- args
-						lines = c.answer
-					}
-					for _, l := range lines {
-						p.Send(strings.Replace(l, "TAG", tag, 1))
-					}
-				}
+			s := fetchServer(t, 9, func(args string) []string {
+				asked <- args
+				return c.answer
 			})
 			if err := doScript(t, s, func(ctx context.Context, mb *connection.Mailbox) error {
 				for range 2 {
@@ -154,32 +162,15 @@ func TestNextIsAll(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fetches := make(chan string, 10)
-			s := newScript(t, func(_ int, p *connectiontest.Player) {
-				p.Send("* OK hello")
-				for {
-					tag, name, args, ok := p.Command()
-					if !ok {
-						return
-					}
-					lines := []string{"TAG OK"}
-					switch name {
-					case "CAPABILITY":
-						lines = []string{"* CAPABILITY " + capabilities, "TAG OK"}
-					case "SELECT":
-						lines = []string{"* 2 EXISTS", "* OK [UIDVALIDITY 1] ok", "* OK [UIDNEXT 8] ok", "TAG OK"}
-					case "UID FETCH":
-						fetches <- args
-						switch len(fetches) {
-						case 2:
-							lines = append(slices.Clone(c.told), "TAG OK")
-						case 3:
-							lines = c.answer
-						}
-					}
-					for _, l := range lines {
-						p.Send(strings.Replace(l, "TAG", tag, 1))
-					}
+			s := fetchServer(t, 2, func(args string) []string {
+				fetches <- args
+				switch len(fetches) {
+				case 2:
+					return append(slices.Clone(c.told), "TAG OK")
+				case 3:
+					return c.answer
 				}
+				return []string{"TAG OK"}
 			})
 			if err := doScript(t, s, func(ctx context.Context, mb *connection.Mailbox) error {
 				if _, err := mb.List(ctx, 7); err != nil {

@@ -38,6 +38,7 @@ func TestNotifyHostile(t *testing.T) {
 		{"deep", `* STATUS "A" ` + strings.Repeat("(", 20_000), 10, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			rounds := make(chan struct{}, 100) // all lines were said, and the session goes on
 			srv := newScript(t, func(_ int, p *connectiontest.Player) {
 				p.Send("* OK [CAPABILITY " + capabilities + "] hello")
 				for {
@@ -63,6 +64,10 @@ func TestNotifyHostile(t *testing.T) {
 						}
 						if _, ok := p.Line(); !ok {
 							return
+						}
+						select {
+						case rounds <- struct{}{}:
+						default:
 						}
 						p.Send(tag + " OK done")
 					default:
@@ -101,8 +106,15 @@ func TestNotifyHostile(t *testing.T) {
 			}
 			other.deliver("X")
 			other.deliver("Y")
-			if !c.ends {
-				time.Sleep(300 * time.Millisecond) // let it go on
+			for range 2 {
+				if c.ends {
+					break
+				}
+				select {
+				case <-rounds:
+				case <-time.After(patience):
+					t.Fatal("the session does not go on")
+				}
 			}
 			runtime.GC()
 			runtime.ReadMemStats(&after)

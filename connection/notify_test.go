@@ -355,7 +355,10 @@ func TestNotifyRecheck(t *testing.T) {
 	}
 	// What is found once is not looked at again and again.
 	s.parked()
-	time.Sleep(2500 * time.Millisecond) // two rechecks
+	quiet := time.Now()
+	until(t, "two rechecks have come", func() bool {
+		return s.watches["A"].Status().LastProof.Sub(quiet) >= 2*time.Duration(s.cfg.Session.RecheckInterval)
+	})
 	for name, looks := range s.looks {
 		if n := len(looks); n > 4 {
 			t.Errorf("%s: %d looks", name, n)

@@ -22,14 +22,14 @@ type Link struct {
 
 	timeout time.Duration // without progress, while lent
 	scan    scanner
-	in      []byte       // read but not scanned
-	newsAt  atomic.Int64 // when something came that no look has followed yet, Unix nanoseconds; 0: nothing
-	urgent  atomic.Bool  // and it was an EXISTS
-	noIdle  atomic.Bool  // the server refused IDLE
-	exists  atomic.Uint32
-	minorAt int64   // when news other than EXISTS last woke it, Unix nanoseconds
-	bye     *Status // the server said BYE
-	roll    *Roll   // the mailboxes that are watched besides the selected one; nil: none
+	in      []byte        // read but not scanned
+	newsAt  atomic.Int64  // when something came that no look has followed yet, Unix nanoseconds; 0: nothing
+	urgent  atomic.Bool   // and it was an EXISTS
+	noIdle  atomic.Bool   // the server refused IDLE
+	exists  atomic.Uint32 // messages of the selected mailbox, see Messages
+	minorAt int64         // when news other than EXISTS last woke it, Unix nanoseconds
+	bye     *Status       // the server said BYE
+	roll    *Roll         // the mailboxes that are watched besides the selected one; nil: none
 
 	mu     sync.Mutex
 	err    error

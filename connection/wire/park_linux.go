@@ -186,10 +186,11 @@ func (e *epoll) enter(p *Parked) {
 
 // fire serves the links that are due.
 func (e *epoll) fire() {
-	for now := e.now(); len(e.timers) > 0 && e.timers[0].due <= now; {
+	now := e.now()
+	for len(e.timers) > 0 && e.timers[0].due <= now {
 		p := e.timers[0]
 		p.timeout(now)
-		e.settle(p)
+		e.settle(p) // it is due later now, or gone
 	}
 }
 
