@@ -74,16 +74,6 @@ func (r *recorder) wait(t *testing.T, n int) {
 	}
 }
 
-// waitFor waits until it has run n times in all. It takes no tokens.
-func (r *recorder) waitFor(t *testing.T, n int) {
-	t.Helper()
-	for end := time.Now().Add(patience); len(r.subjects()) < n; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("action %s ran %d times, not %d", r.Name, len(r.subjects()), n)
-		}
-	}
-}
-
 // A world is a mail server, a state directory and an engine that can be stopped
 // and started.
 type world struct {

@@ -119,6 +119,7 @@ func TestShortWayLeavesNothingOut(t *testing.T) {
 	w.append("before")
 	w.start()
 	var want []string
+	fired := func() bool { return len(rec.subjects()) == len(want) }
 	for i := range 40 {
 		name := fmt.Sprint("mail", i)
 		text := mailText(name)
@@ -131,10 +132,10 @@ func TestShortWayLeavesNothingOut(t *testing.T) {
 		want = append(want, name)
 		w.srv.Append(alice, "INBOX", text, nil, time.Now())
 		if i%3 > 0 {
-			rec.waitFor(t, len(want))
+			w.until("all have fired so far", fired)
 		}
 	}
-	rec.waitFor(t, len(want))
+	w.until("all have fired", fired)
 	w.quiet()
 	equal(t, "fired", rec.subjects(), want)
 }

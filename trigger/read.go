@@ -25,6 +25,8 @@ type mail struct {
 	found    map[*feed]*finding // what their conditions say
 }
 
+// newMail makes a mail that is still to be read, for the triggers that have not decided
+// about it.
 func (c *collector) newMail(info connection.Info, live bool) *mail {
 	m := &mail{info: info, decoded: make(map[reading]*message.Message), found: make(map[*feed]*finding)}
 	for _, f := range c.feeds {
