@@ -10,17 +10,9 @@ import (
 // cpuProfile keeps a profile of where the daemon spends its processor time from now on,
 // if wanted. It returns what waits for its end.
 func (h *harness) cpuProfile(d *daemon, name string, length time.Duration) (wait func() error) {
-	if h.profiles == "" {
-		return func() error { return nil }
-	}
 	done := make(chan error, 1)
 	go func() {
-		f, err := os.Create(filepath.Join(h.profiles, name+".cpu"))
-		if err == nil {
-			_, err = d.get("pprof.sock", fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(length.Seconds()))), f)
-			f.Close()
-		}
-		done <- err
+		done <- h.keepProfile(d, fmt.Sprintf("pprof/profile?seconds=%d", max(1, int(length.Seconds()))), name+".cpu")
 	}()
 	return func() error { return <-done }
 }
