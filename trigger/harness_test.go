@@ -117,6 +117,23 @@ func newWorldOn(t *testing.T, o connectiontest.Options, triggers ...*Config) *wo
 	return w
 }
 
+// importedWorld is a world with a trigger that has fired on "one". Then its engine was
+// stopped, and the mailbox has other UIDs and more mail than is believed to be new.
+func importedWorld(t *testing.T) (w *world, rec *recorder, imported []string) {
+	t.Helper()
+	rec = newRecorder("rec")
+	w = newWorld(t, newTrigger("t", rec))
+	w.start()
+	w.append("one")
+	rec.wait(t, 1)
+	w.quiet()
+	w.stop()
+	w.srv.ResetUIDs(alice, "INBOX")
+	imported = numbered("imported", holdAbove+1)
+	w.append(imported...)
+	return w, rec, imported
+}
+
 // start starts the engine and waits until it watches every mailbox.
 func (w *world) start() {
 	w.t.Helper()

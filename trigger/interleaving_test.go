@@ -291,16 +291,7 @@ func TestConcurrentStartsWithOnePlace(t *testing.T) {
 func TestHeldMailboxIsReleased(t *testing.T) {
 	for _, answer := range []string{"retry", "discard"} {
 		t.Run(answer, func(t *testing.T) {
-			rec := newRecorder("rec")
-			w := newWorld(t, newTrigger("t", rec))
-			w.start()
-			w.append("one")
-			rec.wait(t, 1)
-			w.quiet()
-			w.stop()
-			w.srv.ResetUIDs(alice, "INBOX")
-			imported := numbered("imported", holdAbove+1)
-			w.append(imported...)
+			w, rec, imported := importedWorld(t)
 			w.start()
 			l := w.letter()
 			if l.Job.Kind != kindHeld || !strings.Contains(l.Reason, "retry this dead letter to fire them") {
@@ -334,16 +325,7 @@ func TestHeldMailboxIsReleased(t *testing.T) {
 // A daemon that dies before it has put its question about a held mailbox puts it at the
 // next start. It takes nobody's word for an answer.
 func TestHeldMailboxAsksAfterCrash(t *testing.T) {
-	rec := newRecorder("rec")
-	w := newWorld(t, newTrigger("t", rec))
-	w.start()
-	w.append("one")
-	rec.wait(t, 1)
-	w.quiet()
-	w.stop()
-	w.srv.ResetUIDs(alice, "INBOX")
-	w.append(numbered("imported", holdAbove+1)...)
-
+	w, rec, _ := importedWorld(t)
 	store, err := journal.Open(w.dir, journal.Options{})
 	if err != nil {
 		t.Fatal(err)

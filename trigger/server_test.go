@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"mailtrigger/connection/connectiontest"
 	"mailtrigger/trigger/action"
@@ -185,17 +184,7 @@ func TestServerRollback(t *testing.T) {
 
 // Too much that looks new is held back, not fired.
 func TestHold(t *testing.T) {
-	rec := newRecorder("rec")
-	w := newWorld(t, newTrigger("t", rec))
-	w.start()
-	w.append("one")
-	rec.wait(t, 1)
-	w.quiet()
-	w.stop()
-	w.srv.ResetUIDs(alice, "INBOX")
-	for _, s := range numbered("imported", holdAbove+1) {
-		w.srv.Append(alice, "INBOX", mailText(s), nil, time.Now())
-	}
+	w, rec, _ := importedWorld(t)
 	w.start()
 	state, ok := w.store.Mailbox(mailboxKey(w.conn, "INBOX"))
 	if !ok || state.Held == "" {
