@@ -48,15 +48,13 @@ func newSlowDisk(whole bool) *slowDisk {
 // next ends all syncs that are under way once nothing else happens, and returns them.
 func (d *slowDisk) next(err error) (ended []*slowSync) {
 	settle()
-	for {
-		select {
-		case s := <-d.syncs:
-			ended = append(ended, s)
-			s.end <- err
-		default:
-			return ended
-		}
+	for range len(d.syncs) { // not those that begin as these end
+		ended = append(ended, <-d.syncs)
 	}
+	for _, s := range ended {
+		s.end <- err
+	}
+	return ended
 }
 
 // settle returns once nothing happens any more but what the test does.
@@ -84,6 +82,9 @@ func saves(t *testing.T, d *Disk, dir string, n int) (results []Result, all *syn
 		r := newRun(t, func(e *event.Event) { e.Raw = fmt.Appendf(nil, "%02d", i) })
 		r.Key, r.Env.Disk = string(r.Event.Raw), d
 		all.Go(func() { results[i] = a.Run(t.Context(), r) })
+		if i == 0 {
+			settle() // its sync is under way, and the others have to wait for it
+		}
 	}
 	return results, all
 }
